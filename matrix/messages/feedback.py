@@ -1,0 +1,107 @@
+"""What a person says about a completion, from the click to the accepted event.
+
+Field rules follow TensorZero's feedback API (metric name and value type go together) and add kinds;
+a new kind is a member of FeedbackKind and a row of CARRIES.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+from pydantic import AwareDatetime, Field, StrictBool, StrictFloat, StrictInt, StringConstraints, model_validator
+
+from matrix.messages.base import Message, Value
+from matrix.messages.completion import CompletionServed
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+MAX_TEXT = 20_000  # characters; longer comments are not comments
+
+
+class FeedbackKind(StrEnum):
+    """The ways in which people answer an answer."""
+
+    THUMB = "thumb"
+    RATING = "rating"
+    EDIT = "edit"
+    REGENERATE = "regenerate"
+    REPORT = "report"
+    COMMENT = "comment"
+
+
+class Carries(NamedTuple):
+    """What an event of a kind must carry; what is not named here it must not carry."""
+
+    value: bool = False
+    text: bool = False
+    category: bool = False
+
+
+CARRIES: dict[FeedbackKind, Carries] = {
+    FeedbackKind.THUMB: Carries(value=True),
+    FeedbackKind.RATING: Carries(value=True),
+    FeedbackKind.EDIT: Carries(text=True),
+    FeedbackKind.REGENERATE: Carries(),
+    FeedbackKind.REPORT: Carries(category=True),
+    FeedbackKind.COMMENT: Carries(text=True),
+}
+
+
+class FeedbackEvent(Message):
+    """One thing one person said about one completion."""
+
+    event_id: Identifier
+    completion_id: Identifier
+    kind: FeedbackKind
+    value: StrictBool | StrictInt | StrictFloat | None = None  # thumb: true is up; rating: 1 to 5
+    text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)] | None = None
+    category: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")] | None = None
+    user_id: Identifier | None = None
+    occurred_at: AwareDatetime
+    tags: dict[str, str] = Field(default_factory=dict, max_length=32)
+
+    @model_validator(mode="after")
+    def _carries_what_its_kind_needs(self) -> FeedbackEvent:
+        carries = CARRIES[self.kind]
+        for name, needed in carries._asdict().items():
+            # A report may say more in words.
+            if getattr(self, name) is None and needed:
+                raise ValueError(f"{name}: a {self.kind} needs it")
+            if getattr(self, name) is not None and not needed and (self.kind, name) != (FeedbackKind.REPORT, "text"):
+                raise ValueError(f"{name}: a {self.kind} does not carry it")
+        if self.kind is FeedbackKind.THUMB and not isinstance(self.value, bool):
+            raise ValueError("value: a thumb is true or false")
+        if self.kind is FeedbackKind.RATING and (isinstance(self.value, bool) or not 1 <= float(self.value or 0) <= 5):
+            raise ValueError("value: a rating is a number from 1 to 5")
+        return self
+
+
+class FeedbackAccepted(Message):
+    """An event counted once, beside the completion it speaks of."""
+
+    event: FeedbackEvent
+    completion: CompletionServed
+
+
+class DeadFeedback(Message):
+    """An event set aside, with what a person needs to find, mend and replay it."""
+
+    reason: str
+    detail: str
+    step: str
+    field: str | None = None
+    topic: str
+    partition: int
+    offset: int
+    position: int  # within the record, which may carry a list
+    payload: str  # as received, shortened to MAX_TEXT characters
+    set_aside_at: AwareDatetime
+
+
+class Position(Value):
+    """Where an event was read: unique in a cluster."""
+
+    topic: str
+    partition: int
+    offset: int
+    position: int

@@ -1,0 +1,88 @@
+"""The gate's findings, and what follows from people's decisions."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from matrix.digests import digest_json
+from matrix.messages.base import Message, Value
+from matrix.messages.completion import Digest, PolicyName
+
+
+class Verdict(StrEnum):
+    """What the gate found; only PASS may be promoted."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    INVALID = "invalid"
+
+
+class Finding(Value):
+    """One rule on one cell. `difference`, `low`, `high` are on the dimension's unit scale; higher is better for the
+    candidate. For rule `floor` they are the violation rate and its interval; lower is better."""
+
+    dimension: str
+    slice: str
+    kind: Literal["soft", "hard"]
+    rule: Literal["floor", "champion", "anchor", "superiority"]
+    n: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    limit: float  # what `low` (or `high` for floor) is held against
+    passed: bool
+    reason: str
+
+    @property
+    def cell(self) -> str:
+        """`dimension×slice`."""
+        return f"{self.dimension}×{self.slice}"
+
+
+class GateReport(Message):
+    """A verdict with every finding behind it; pure function of an evaluation and the matrix."""
+
+    policy: PolicyName
+    candidate: Digest
+    champion: Digest
+    anchor: Digest
+    evaluation_sha256: Digest
+    matrix_sha256: Digest
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def digest(self) -> str:
+        """What an approval names."""
+        return digest_json(self.model_dump(mode="json"))
+
+    def failed_cells(self) -> tuple[str, ...]:
+        """Cells with a failed finding, in order, once each; superiority is a rule of the whole and left out."""
+        return tuple(dict.fromkeys(f.cell for f in self.findings if not f.passed and f.rule != "superiority"))
+
+
+class VersionPromoted(Message):
+    """The champion alias moved: forward by a promotion, back by a rollback."""
+
+    policy: PolicyName
+    version: int
+    adapter_digest: Digest
+    previous_digest: Digest
+    actor: str
+    action: Literal["promote", "rollback"]
+    at: AwareDatetime
+
+
+class RouteChanged(Message):
+    """Where `policy@alias` leads; compacted by `policy@alias`, so that gateways rebuild their table from it."""
+
+    policy: PolicyName
+    alias: str
+    version: int
+    served_name: str  # the model name at the policy server
+    adapter_digest: Digest
+    at: AwareDatetime
