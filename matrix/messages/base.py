@@ -1,10 +1,11 @@
-"""What every message shares: frozen, no unknown fields, a schema version."""
+"""What every message shares: frozen, no unknown fields, a schema version, and text that any store can hold."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Value(BaseModel):
@@ -18,6 +19,27 @@ class Message(Value):
 
     schema_version: Literal[1] = 1
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_storable(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and (where := unstorable(data)):
+            raise ValueError(f"{where}: holds a NUL or half a surrogate pair, which no text store accepts")
+        return data
+
     def to_payload(self) -> bytes:
         """Bytes on the wire: UTF-8 JSON."""
         return self.model_dump_json(exclude_none=True).encode()
+
+
+def unstorable(value: Any, where: str = "") -> str | None:
+    """Path of the first string with a NUL (PostgreSQL refuses it) or a lone surrogate (UTF-8 cannot spell it)."""
+    if isinstance(value, str):
+        return (where or "text") if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value) else None
+    if isinstance(value, Mapping):
+        parts = [(f"{where}.{name}".lstrip("."), part) for name, part in value.items()]
+        parts += [(where or "field name", name) for name in value]
+    elif isinstance(value, list | tuple):
+        parts = [(f"{where}[{index}]", part) for index, part in enumerate(value)]
+    else:
+        return None
+    return next((found for path, part in parts if (found := unstorable(part, path))), None)

@@ -52,7 +52,7 @@ class CandidateTrained(Message):
 
 
 class CellScores(Value):
-    """Paired scores of one cell: entry i of each tuple belongs to prompt_ids[i]. Violations are 1, else 0, in hard cells."""
+    """Paired scores of one cell: entry i of each tuple belongs to prompt_ids[i]. In hard cells 1 is a violation."""
 
     dimension: str
     slice: str

@@ -1,0 +1,52 @@
+"""Addresses of one deployment, read from PLUMBLINE_* variables, else from the running local stack's file.
+
+Choices that belong to a run live in its recipe, not here. A stage's settings.py adds its own limits by subclassing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEFAULT_HOME = Path(".plumbline")
+
+
+def stack_env_file() -> Path:
+    """Where a running local stack leaves its addresses for commands in other terminals."""
+    return Path(os.environ.get("PLUMBLINE_HOME", DEFAULT_HOME)) / "stack.env"
+
+
+class Settings(BaseSettings):
+    """What every process needs to find the others."""
+
+    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore")
+
+    home: Path = DEFAULT_HOME
+    database_url: SecretStr = SecretStr("postgresql+psycopg://plumbline@127.0.0.1:5432/plumbline")
+    kafka: str = "127.0.0.1:9092"
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    objects_dir: Path = DEFAULT_HOME / "objects"
+    matrix_file: Path = Path("matrix.toml")
+    knowledge_file: Path = Path("infra/demo/clinic.toml")
+    policy: str = Field(default="clinic-assistant", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    gateway_url: str = "http://127.0.0.1:8080"
+    registry_url: str = "http://127.0.0.1:8081"
+    policy_server_urls: Annotated[tuple[str, ...], NoDecode] = ("http://127.0.0.1:8000",)
+    base_model: Path | None = None
+    gate_prompts_file: Path | None = None
+    api_key: SecretStr | None = None  # of the person or service that runs a command
+    log_level: str = "info"
+
+    @field_validator("policy_server_urls", mode="before")
+    @classmethod
+    def _split_at_commas(cls, urls: object) -> object:
+        return tuple(url.strip() for url in urls.split(",") if url.strip()) if isinstance(urls, str) else urls
+
+    @classmethod
+    def load(cls) -> Self:
+        """Settings of this process: the environment first, then the local stack's file, then the defaults."""
+        return cls(_env_file=stack_env_file())
