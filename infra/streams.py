@@ -165,7 +165,7 @@ def run_worker(
     Path(app.conf.datadir).mkdir(parents=True, exist_ok=True)
     mark_starting(name)
 
-    def assigned(_app: object, partitions: set[Any], **_: object) -> None:
+    def assigned(_app: Any, /, partitions: Any = (), *_: Any, **__: Any) -> None:
         if partitions:
             mark_ready(name)
 

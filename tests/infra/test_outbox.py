@@ -1,0 +1,101 @@
+"""What a transaction decided leaves once it committed, at least once, and not before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from sqlmodel import select
+
+from infra.database import Database
+from infra.outbox import OutboxRelay, add_command, add_message
+from infra.tables import OutboxRow
+from matrix.errors import BrokerUnavailable
+from matrix.messages.sample import RiskEscalated
+from matrix.ports import OutgoingMessage
+from matrix.topics import RISK_ESCALATED
+from tests.fakes.clock import FakeClock
+
+
+class Broker:
+    """Remembers what it acknowledged; can be away."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.sent: list[str] = []
+
+    def publish(self, messages: Sequence[OutgoingMessage]) -> None:
+        if self.away:
+            raise BrokerUnavailable("away")
+        self.sent += [message.key for message in messages]
+
+    def send(self, task: str, arguments: Mapping[str, str]) -> None:
+        self.sent.append(f"{task} {dict(arguments)}")
+
+
+@pytest.fixture
+def broker() -> Broker:
+    return Broker()
+
+
+@pytest.fixture
+def relay(database: Database, broker: Broker) -> OutboxRelay:
+    return OutboxRelay(database, broker, broker, stage="scorer")
+
+
+def escalated(clock: FakeClock) -> RiskEscalated:
+    figures = {"risk": 0.5, "upper_bound": 0.2, "exposures": 10.0, "incidents": 1.0}
+    return RiskEscalated(dimension="escalation_missed", slice="all", at=clock.now(), **figures)
+
+
+def test_a_committed_message_and_command_leave_in_order_and_once(
+    database: Database, relay: OutboxRelay, broker: Broker, clock: FakeClock
+) -> None:
+    with database.unit_of_work() as session:
+        add_message(session, "scorer", RISK_ESCALATED, "first", escalated(clock))
+        add_command(session, "scorer", "trainer.train_adapter", {"snapshot_uri": "object:s"})
+    assert relay.relay_once() == 2
+    assert relay.relay_once() == 0
+    assert broker.sent == ["first", "trainer.train_adapter {'snapshot_uri': 'object:s'}"]
+
+
+def test_a_transaction_that_failed_sends_nothing(database: Database, relay: OutboxRelay, clock: FakeClock) -> None:
+    def fail_after_adding() -> None:
+        with database.unit_of_work() as session:
+            add_message(session, "scorer", RISK_ESCALATED, "never", escalated(clock))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_after_adding()
+    assert relay.relay_once() == 0
+
+
+def test_rows_wait_while_the_broker_is_away(
+    database: Database, relay: OutboxRelay, broker: Broker, clock: FakeClock
+) -> None:
+    with database.unit_of_work() as session:
+        add_message(session, "scorer", RISK_ESCALATED, "waits", escalated(clock))
+    broker.away = True
+    with pytest.raises(BrokerUnavailable):
+        relay.relay_once()
+    broker.away = False
+    assert relay.relay_once() == 1
+    assert broker.sent == ["waits"]
+
+
+def test_a_stage_relays_only_its_own_rows(database: Database, relay: OutboxRelay, clock: FakeClock) -> None:
+    with database.unit_of_work() as session:
+        add_message(session, "registry", RISK_ESCALATED, "other", escalated(clock))
+    assert relay.relay_once() == 0
+    with database.unit_of_work() as session:
+        assert len(session.exec(select(OutboxRow)).all()) == 1
+
+
+def test_a_stopped_relay_has_sent_what_was_there(
+    database: Database, relay: OutboxRelay, broker: Broker, clock: FakeClock
+) -> None:
+    relay.start()
+    with database.unit_of_work() as session:
+        add_message(session, "scorer", RISK_ESCALATED, "last", escalated(clock))
+    relay.stop()
+    assert broker.sent == ["last"]
