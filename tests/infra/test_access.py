@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlmodel import select
 
-from infra.access import AccessKeys, Scope, ensure_scope
+from infra.access import AccessKeys, Principal, Scope, ensure_scope
 from infra.database import Database
 from infra.tables import ApiKeyRow
 from matrix.errors import AccessDenied, InvalidInput, NotFound
@@ -19,7 +19,7 @@ def keys(database: Database, clock: FakeClock) -> AccessKeys:
 
 def test_a_key_names_its_actor_and_scopes(keys: AccessKeys) -> None:
     principal = keys.authenticate(keys.create("ana", [Scope.APPROVE, Scope.VIEW]))
-    assert (principal.actor, principal.scopes) == ("ana", {Scope.APPROVE, Scope.VIEW})
+    assert principal == Principal("ana", frozenset({Scope.APPROVE, Scope.VIEW}))
 
 
 def test_the_key_itself_is_stored_nowhere(keys: AccessKeys, database: Database) -> None:
