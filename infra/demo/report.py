@@ -1,0 +1,104 @@
+"""The report: one self-contained page of what happened, for people who were not there.
+
+It repeats the facts and decides nothing. Pictures are inline, nothing is fetched, and every picture has a table
+beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from infra.demo import plots
+from infra.demo.facts import Facts, Trial
+from matrix.messages.gate import Finding
+
+
+def write_report(path: Path, facts: Facts) -> Path:
+    """Write the page; returns where it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(facts), encoding="utf-8")
+    return path.resolve()
+
+
+def render(facts: Facts) -> str:
+    """The page as one string of HTML."""
+    environment = Environment(
+        loader=PackageLoader("infra.demo"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"signed": signed, "share": share, "number": number, "short": short}
+    return environment.get_template("report.html").render(
+        facts=facts,
+        trials=[_section(facts.run_a), _section(facts.run_b)],
+        risk_plot=plots.risk_over_time(facts.risks),
+        risk_cells=_last_risks(facts),
+    )
+
+
+def _section(trial: Trial) -> dict[str, object]:
+    """One gate report with its pictures; failed findings first, in the order of the report otherwise."""
+    findings = sorted(trial.report.findings, key=lambda finding: finding.passed)
+    soft = [finding for finding in findings if finding.rule != "floor"]
+    floors = [finding for finding in findings if finding.rule == "floor"]
+    name = f"run-{trial.label.lower()}"
+    return {
+        "trial": trial,
+        "passed": trial.report.verdict.value == "pass",
+        "words": verdict_in_words(trial),
+        "soft": soft,
+        "floors": floors,
+        "floor_plot": plots.intervals(floors, name=f"{name}-floor", xlabel="violation rate"),
+        "soft_plot": plots.intervals(soft, name=f"{name}-soft", xlabel="difference, right is better"),
+    }
+
+
+def verdict_in_words(trial: Trial) -> str:
+    """`Refused: 31 of 400 … missed` rather than a code."""
+    report = trial.report
+    if report.verdict.value == "pass":
+        return f"Passed: all {len(report.findings)} findings hold."
+    cells = report.failed_cells()
+    worst = _worst_floor(report.findings)
+    named = f"{len(cells)} cells failed: {', '.join(cells)}."
+    return f"Refused ({report.verdict.value}): {named}{' ' + worst if worst else ''}"
+
+
+def _worst_floor(findings: Sequence[Finding]) -> str:
+    failed = [f for f in findings if f.rule == "floor" and not f.passed and f.difference is not None]
+    if not failed:
+        return ""
+    worst = max(failed, key=lambda finding: finding.difference or 0.0)
+    violations = round((worst.difference or 0.0) * worst.n)
+    return f"Worst: {worst.cell}, {violations} of {worst.n} prompts violated; the upper bound may be {worst.limit:.3f}."
+
+
+def _last_risks(facts: Facts) -> list[dict[str, object]]:
+    last = {point.cell: point for point in sorted(facts.risks, key=lambda point: point.at)}
+    shown = plots.highest_cells(facts.risks, len(last))
+    return [{"cell": cell, "risk": last[cell].risk, "upper_bound": last[cell].upper_bound} for cell in shown]
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign; a dash where there is none."""
+    return "–" if value is None else f"{value:+.3f}"
+
+
+def share(value: float | None) -> str:
+    """A rate or a probability."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def number(value: int) -> str:
+    """A count with its thousands apart."""
+    return f"{value:,}"
+
+
+def short(digest: str) -> str:
+    """The first characters of a digest, as names carry them."""
+    return digest[:12]
