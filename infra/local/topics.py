@@ -1,0 +1,50 @@
+"""Every topic of matrix.topics on the broker, with its partitions and retention; safe to repeat.
+
+A worker that starts before its topics exist idles without a word, so they are made first. A topic that exists with
+fewer partitions is reported, not changed: records would leave the order of their key.
+"""
+
+from __future__ import annotations
+
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from matrix.errors import BrokerUnavailable, IllegalTransition
+from matrix.topics import TOPICS, Topic
+
+
+def create_topics(bootstrap: str, *, replication: int = 1) -> list[str]:
+    """Make the topics that are missing; their names. BrokerUnavailable where Kafka does not answer."""
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
+    except (KafkaError, OSError) as error:
+        raise BrokerUnavailable(f"Kafka does not answer at {bootstrap}") from error
+    try:
+        present = set(admin.list_topics())
+        missing = [topic for topic in TOPICS if topic.name not in present]
+        _check_partitions(admin, [topic for topic in TOPICS if topic.name in present])
+        if missing:
+            admin.create_topics([_declared(topic, replication) for topic in missing])
+    except TopicAlreadyExistsError:
+        return []  # another command was faster
+    except KafkaError as error:
+        raise BrokerUnavailable(f"Kafka at {bootstrap} did not make the topics: {error}") from error
+    finally:
+        admin.close()
+    return [topic.name for topic in missing]
+
+
+def _declared(topic: Topic, replication: int) -> NewTopic:
+    kept_ms = int(topic.retention.total_seconds() * 1000)
+    policy = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": str(kept_ms)}
+    return NewTopic(topic.name, topic.partitions, replication, topic_configs=policy)
+
+
+def _check_partitions(admin: KafkaAdminClient, topics: list[Topic]) -> None:
+    if not topics:
+        return
+    found = {row["name"]: len(row["partitions"]) for row in admin.describe_topics([topic.name for topic in topics])}
+    for topic in topics:
+        if found[topic.name] != topic.partitions:
+            partitions = f"{found[topic.name]} partitions"
+            raise IllegalTransition(what=f"topic {topic.name}", current=partitions, wanted=str(topic.partitions))
