@@ -1,0 +1,79 @@
+"""The trainer's only queries. A claim is one conditional update: of two workers that ask at once, one gets the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, or_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, select
+
+from matrix.messages.run import RunStatus
+from trainer.tables import EvaluationRow, RunRow
+
+_OPEN = (RunStatus.QUEUED.value, RunStatus.RUNNING.value)
+
+
+def insert_run(session: Session, row: RunRow) -> bool:
+    """Whether the run is new."""
+    return _insert_or_ignore(session, RunRow, row.model_dump())
+
+
+def run(session: Session, run_id: str) -> RunRow | None:
+    """The run, if there is one."""
+    return session.get(RunRow, run_id)
+
+
+def runs(session: Session, limit: int) -> list[RunRow]:
+    """The newest runs first."""
+    return list(session.exec(select(RunRow).order_by(col(RunRow.created_at).desc()).limit(limit)).all())
+
+
+def claim_run(session: Session, run_id: str, *, worker: str, now: datetime, until: datetime) -> RunRow | None:
+    """The run if it is open and nobody holds it, else None; its `attempt` is one higher."""
+    free = or_(col(RunRow.claimed_by).is_(None), col(RunRow.lease_until) < now)
+    changes = {
+        "status": RunStatus.RUNNING.value,
+        "claimed_by": worker,
+        "lease_until": until,
+        "attempt": col(RunRow.attempt) + 1,
+        "started_at": now,
+    }
+    statement = update(RunRow).where(col(RunRow.run_id) == run_id, col(RunRow.status).in_(_OPEN), free)
+    if _changed(session, statement.values(changes)) == 0:
+        return None
+    return session.get(RunRow, run_id, populate_existing=True)
+
+
+def update_held(session: Session, run_id: str, worker: str, changes: Mapping[str, object]) -> bool:
+    """Change a run that this worker still holds; False where it was taken over or has ended."""
+    held = (col(RunRow.run_id) == run_id, col(RunRow.claimed_by) == worker, col(RunRow.status).in_(_OPEN))
+    return _changed(session, update(RunRow).where(*held).values(dict(changes))) == 1
+
+
+def release_abandoned(session: Session, *, now: datetime, until: datetime) -> list[RunRow]:
+    """Open runs whose lease ran out, now free to be claimed; not found again before `until`."""
+    abandoned = (col(RunRow.status).in_(_OPEN), col(RunRow.lease_until) < now)
+    statement = update(RunRow).where(*abandoned).values(claimed_by=None, lease_until=until).returning(RunRow)
+    return list(session.scalars(statement.execution_options(populate_existing=True)).all())
+
+
+def insert_evaluation(session: Session, row: EvaluationRow) -> bool:
+    """Whether the evaluation is new."""
+    return _insert_or_ignore(session, EvaluationRow, row.model_dump())
+
+
+def evaluation(session: Session, evaluation_id: str) -> EvaluationRow | None:
+    """The evaluation, if it was made."""
+    return session.get(EvaluationRow, evaluation_id)
+
+
+def _insert_or_ignore(session: Session, table: type[RunRow | EvaluationRow], values: dict[str, Any]) -> bool:
+    return _changed(session, insert(table).values(values).on_conflict_do_nothing()) == 1
+
+
+def _changed(session: Session, statement: Any) -> int:
+    result = session.connection().execute(statement)
+    return result.rowcount if isinstance(result, CursorResult) else 0
