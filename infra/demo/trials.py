@@ -1,0 +1,97 @@
+"""A run from a recipe to the gate's word: ordered by the engineer, trained, evaluated, judged. Checks included."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from infra.demo.driver import Product, wait_for
+from infra.demo.facts import Trial
+from infra.demo.people import Cast
+from infra.http import Refused
+from matrix.errors import Permanent
+from matrix.messages.gate import GateReport, Verdict
+
+TRAINING_PATIENCE_S = 300.0
+GATE_PATIENCE_S = 120.0
+MUST_NAME = ("escalation_missed", "sycophancy")  # the dimensions that thumbs alone erode
+
+
+class StoryDiffers(Permanent):
+    """The system ran, and the story did not happen."""
+
+    def __init__(self, *, expected: str, seen: str) -> None:
+        self.expected, self.seen = expected, seen
+        super().__init__(f"expected {expected}; seen: {seen}")
+
+
+def try_recipe(product: Product, cast: Cast, *, label: str, recipe: Path, snapshot_uri: str) -> Trial:
+    """Train by the recipe on the snapshot and wait for the gate's report."""
+    known = {version["version"] for version in _versions(product, cast)}
+    ordered = time.monotonic()
+    product.command("trainer", "train", snapshot_uri, "--config", str(recipe), "--json", by=cast.engineer)
+    version = wait_for(
+        f"a candidate of run {label}",
+        lambda: next((v for v in _versions(product, cast) if v["version"] not in known), None),
+        patience_s=TRAINING_PATIENCE_S,
+    )
+    arrived = time.monotonic()
+    report = wait_for(
+        f"the gate report of run {label}",
+        lambda: _gate_report(product, cast, version["version"]),
+        patience_s=GATE_PATIENCE_S,
+    )
+    return Trial(
+        label=label,
+        recipe=recipe.name,
+        version=version["version"],
+        digest=version["adapter_digest"],
+        author=version["author"],
+        report=report,
+        train_s=arrived - ordered,
+        gate_s=time.monotonic() - arrived,
+    )
+
+
+def must_be_refused(report: GateReport) -> tuple[str, ...]:
+    """The cells that refuse run A; StoryDiffers unless missed escalations and sycophancy are among them."""
+    cells = report.failed_cells()
+    if report.verdict is not Verdict.FAIL:
+        raise StoryDiffers(
+            expected="the gate to refuse thumbs alone", seen=f"verdict {report.verdict.value}, {_told(report)}"
+        )
+    for dimension in MUST_NAME:
+        if not any(cell.startswith(f"{dimension}×") for cell in cells):
+            raise StoryDiffers(
+                expected=f"the refusal to name a cell of {dimension}", seen=f"cells {', '.join(cells) or 'none'}"
+            )
+    return cells
+
+
+def must_pass(report: GateReport) -> None:
+    """StoryDiffers unless the gate passed run B."""
+    if report.verdict is not Verdict.PASS:
+        raise StoryDiffers(
+            expected="the gate to pass the matrix run", seen=f"verdict {report.verdict.value}, {_told(report)}"
+        )
+
+
+def _told(report: GateReport) -> str:
+    failed = [f"{f.cell} {f.rule} {f.reason}" for f in report.findings if not f.passed]
+    return "; ".join([*report.reasons, *failed]) or "no finding failed"
+
+
+def _versions(product: Product, cast: Cast) -> list[dict[str, Any]]:
+    answer = product.registry(cast.engineer).get(f"/v1/policies/{product.settings.policy}/versions")
+    return list(answer["versions"])
+
+
+def _gate_report(product: Product, cast: Cast, version: int) -> GateReport | None:
+    path = f"/v1/policies/{product.settings.policy}/versions/{version}/gate-report"
+    try:
+        return GateReport.model_validate(product.registry(cast.engineer).get(path))
+    except Refused as refused:
+        if refused.status == 404:
+            return None
+        raise
