@@ -1,0 +1,1 @@
+"""From a person's click to an accepted event, counted once."""

@@ -1,0 +1,207 @@
+"""The decisions of ingest as plain functions: decode, check, age, and what an event is beside what is already there.
+
+An event is the same as another when its id and what was said agree. When it was said is left out of the comparison:
+the gateway stamps the time where a client sends none, so a retry of one click would otherwise contradict itself.
+Left out: redaction (nothing is removed from texts here) and whom to trust (the scorer's business).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from matrix.digests import digest_json
+from matrix.messages.base import Message
+from matrix.messages.completion import CompletionServed
+from matrix.messages.feedback import MAX_TEXT, FeedbackEvent, Position
+from matrix.results import DeadLetter, Ok
+
+M = TypeVar("M", bound=Message)
+SHOWN = 300  # characters of a sentence or field name that came from a user
+
+
+class Reason(StrEnum):
+    """Why an event is set aside; the codes that people count by."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_FIELD = "unknown_field"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    OUT_OF_RANGE = "out_of_range"
+    UNKNOWN_KIND = "unknown_kind"
+    TOO_OLD = "too_old"
+    IN_THE_FUTURE = "in_the_future"
+    ID_CONFLICT = "id_conflict"
+    UNKNOWN_COMPLETION = "unknown_completion"
+
+
+UNDECODABLE = frozenset(
+    {Reason.MALFORMED, Reason.UNKNOWN_FIELD, Reason.MISSING_FIELD, Reason.WRONG_TYPE, Reason.UNKNOWN_KIND}
+)
+
+
+class State(StrEnum):
+    """Where a distinct event stands."""
+
+    ACCEPTED = "accepted"
+    PENDING = "pending"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class AgeLimits:
+    """Which times of occurrence are believed."""
+
+    max_age: timedelta
+    max_skew: timedelta
+
+
+def decode(value: object, model: type[M]) -> Ok[M] | DeadLetter:
+    """Parsed JSON (anything else is malformed) in, the message out."""
+    if not isinstance(value, dict):
+        return DeadLetter(Reason.MALFORMED, "not a JSON object", "decode")
+    try:
+        return Ok(model.model_validate(value))
+    except ValidationError as error:
+        return _explained(error)
+    except RecursionError:
+        return DeadLetter(Reason.MALFORMED, "nested too deep", "decode")
+
+
+def check_age(event: FeedbackEvent, now: datetime, limits: AgeLimits) -> Ok[FeedbackEvent] | DeadLetter:
+    """An event at a limit is kept."""
+    age = now - event.occurred_at
+    if age > limits.max_age:
+        detail = f"happened {age - limits.max_age} before the oldest that is taken"
+        return DeadLetter(Reason.TOO_OLD, detail, "age", "occurred_at")
+    if -age > limits.max_skew:
+        detail = f"happens {-age - limits.max_skew} later than clocks may differ"
+        return DeadLetter(Reason.IN_THE_FUTURE, detail, "age", "occurred_at")
+    return Ok(event)
+
+
+def judge(value: object, now: datetime, limits: AgeLimits) -> Ok[FeedbackEvent] | DeadLetter:
+    """All that can be said about an event without knowing any other."""
+    match decode(value, FeedbackEvent):
+        case Ok(event):
+            return check_age(event, now, limits)
+        case dead:
+            return dead
+
+
+def fingerprint(message: FeedbackEvent | CompletionServed) -> str:
+    """Digest of what was said, without when."""
+    return digest_json(message.model_dump(mode="json", exclude={"occurred_at", "served_at"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One delivery of feedback, judged alone."""
+
+    position: Position
+    raw: bytes
+    judged: Ok[FeedbackEvent] | DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """An event not seen before."""
+
+    event: FeedbackEvent
+    fingerprint: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """An event that is already there."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A delivery with what it turned out to be."""
+
+    arrival: Arrival
+    outcome: First | Duplicate | DeadLetter
+
+
+def place(arrivals: Sequence[Arrival], stored: Mapping[str, str], served: frozenset[str]) -> list[Placed]:
+    """What each delivery is, in order, given the fingerprints of stored events and the completions that are there."""
+    known = dict(stored)
+    placed = []
+    for arrival in arrivals:
+        outcome = _outcome(arrival.judged, known, served)
+        if isinstance(outcome, First):
+            known[outcome.event.event_id] = outcome.fingerprint
+        placed.append(Placed(arrival, outcome))
+    return placed
+
+
+def _outcome(
+    judged: Ok[FeedbackEvent] | DeadLetter, known: Mapping[str, str], served: frozenset[str]
+) -> First | Duplicate | DeadLetter:
+    if isinstance(judged, DeadLetter):
+        return judged
+    event = judged.value
+    found, present = fingerprint(event), known.get(event.event_id)
+    if present is None:
+        return First(event, found, State.ACCEPTED if event.completion_id in served else State.PENDING)
+    return Duplicate(event.event_id) if present == found else conflict("event_id")
+
+
+def conflict(field: str) -> DeadLetter:
+    """The first body of an id stands; another under the same id is for a person to look at."""
+    return DeadLetter(Reason.ID_CONFLICT, f"{field}: already taken by another body", "attribute", field)
+
+
+def undecodable_run(judged: Sequence[Ok[Any] | DeadLetter], before: int, limit: int) -> tuple[int, bool]:
+    """Length of the run of undecodable events at the end, given the run before; and whether it reached the limit."""
+    run = before
+    for one in judged:
+        run = run + 1 if isinstance(one, DeadLetter) and one.reason in UNDECODABLE else 0
+        if run >= limit:
+            return run, True
+    return run, False
+
+
+def shown(raw: bytes) -> str:
+    """A payload as text that any store can hold, shortened."""
+    return storable(raw.decode("utf-8", "replace"), MAX_TEXT)
+
+
+def storable(text: str, most: int = SHOWN) -> str:
+    """Text of unknown origin without what PostgreSQL and UTF-8 refuse, shortened."""
+    return text[:most].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+def _explained(error: ValidationError) -> DeadLetter:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"][: 2 if first["loc"][:1] == ("tags",) else 1])
+    rule = first["msg"].removeprefix("Value error, ")
+    if not field and ": " in rule:  # validators of the whole message name the field themselves
+        field, rule = rule.split(": ", 1)
+    detail = f"{field}: {rule}" if field else rule
+    return DeadLetter(_reason(first["type"], field), storable(detail), "check", storable(field) or None)
+
+
+def _reason(kind: str, field: str) -> Reason:
+    if kind == "enum" and field == "kind":
+        return Reason.UNKNOWN_KIND
+    if kind in _BY_TYPE:
+        return _BY_TYPE[kind]
+    wrong_type = kind.endswith(("_type", "_parsing", "_from_date_parsing", "_attributes_type"))
+    return Reason.WRONG_TYPE if wrong_type else Reason.OUT_OF_RANGE
+
+
+_BY_TYPE = {
+    "extra_forbidden": Reason.UNKNOWN_FIELD,
+    "missing": Reason.MISSING_FIELD,
+    "timezone_aware": Reason.WRONG_TYPE,
+}
