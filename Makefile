@@ -1,0 +1,90 @@
+# Everything that is made here lies in .venv, .tools and .plumbline. `make help` lists the targets.
+PYTHON ?= python3
+ARGS ?=
+SHELL := /bin/sh
+BIN := .venv/bin
+CODE := matrix ingest scorer trainer registry infra tests
+LOCKS := requirements/dev.txt requirements/build.txt
+# Named after what was installed: a second run finds it, a changed lock or interpreter does not.
+MADE := .venv/.made-$(shell cat $(LOCKS) pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
+export UV_PYTHON_DOWNLOADS = never
+COMPILE = "$$uv" pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11
+# uv from PATH, else the one that `install` puts into .tools.
+FIND_UV = uv=$$(command -v uv || echo .tools/uv/bin/uv)
+
+.PHONY: help demo test check static fast-tests stack install jars format lock clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo [ARGS=...]   the whole loop on this machine, from a thumb to a served adapter"
+	@echo "make test [ARGS=...]   the whole test suite on the local stack"
+	@echo "make check             format, lint, types, import contracts, fast tests"
+	@echo "make stack [ARGS=...]  start the local stack (plumbline stack down ends it)"
+	@echo "make format | lock     write the code's format | the hash-pinned requirements"
+	@echo "make clean             end the local stack and remove its data and all caches"
+	@echo "make distclean         the same, and the installed environment"
+
+demo: install jars
+	@$(BIN)/plumbline demo $(ARGS)
+
+stack: install jars
+	@$(BIN)/plumbline stack up $(ARGS)
+
+test: install jars
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: static fast-tests
+
+static: install
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports
+
+fast-tests: install
+	@$(BIN)/python -m pytest -q -m "not stack and not journey and not slow" $(ARGS)
+
+format: install
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+install: $(MADE)
+
+$(MADE): | .tools/uv-found
+	@$(FIND_UV); \
+	wanted=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	found=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true); \
+	if [ "$$wanted" != "$$found" ]; then rm -rf .venv && "$$uv" venv --quiet --python "$(PYTHON)" .venv; fi; \
+	echo "installing what requirements/ pins (about 3 GB at the first time) ..." >&2; \
+	set -e; \
+	"$$uv" pip sync --quiet --python $(BIN)/python --require-hashes $(LOCKS); \
+	"$$uv" pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	rm -f .venv/.made-*; touch $@
+
+# The interpreter is looked at first: everything after it needs one that is new enough.
+.tools/uv-found:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "plumbline: Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@mkdir -p .tools
+	@command -v uv >/dev/null || { \
+	  $(PYTHON) -m venv .tools/uv >/dev/null 2>&1 || { \
+	    echo "plumbline: $(PYTHON) -m venv does not work here. Install it (Debian: apt install python3-venv)." >&2; exit 2; }; \
+	  .tools/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt; }
+	@touch $@
+
+jars: install
+	@$(BIN)/plumbline stack fetch
+
+lock: install
+	@$(FIND_UV); set -e; \
+	$(COMPILE) --extra server --extra trainer pyproject.toml -o requirements/product.txt; \
+	$(COMPILE) --extra server --extra trainer --extra local --extra dev pyproject.toml -o requirements/dev.txt; \
+	printf 'hatchling\neditables\n' | $(COMPILE) - -o requirements/build.txt; \
+	printf 'uv\n' | $(COMPILE) - -o requirements/uv.txt
+
+clean:
+	@if [ -x $(BIN)/plumbline ]; then $(BIN)/plumbline stack down; fi
+	@rm -rf .plumbline .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	@find . -name __pycache__ -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf .venv .tools
