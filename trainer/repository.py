@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, or_, update
+from sqlalchemy import CursorResult, literal, or_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
@@ -54,8 +54,11 @@ def update_held(session: Session, run_id: str, worker: str, changes: Mapping[str
 
 
 def release_abandoned(session: Session, *, now: datetime, until: datetime) -> list[RunRow]:
-    """Open runs whose lease ran out, now free to be claimed; not found again before `until`."""
-    abandoned = (col(RunRow.status).in_(_OPEN), col(RunRow.lease_until) < now)
+    """Running runs whose lease ran out, now free to be claimed; not found again before `until`.
+
+    A queued run is not among them: its command is still with the broker.
+    """
+    abandoned = (col(RunRow.status) == RunStatus.RUNNING.value, col(RunRow.lease_until) < now)
     statement = update(RunRow).where(*abandoned).values(claimed_by=None, lease_until=until).returning(RunRow)
     return list(session.scalars(statement.execution_options(populate_existing=True)).all())
 
@@ -71,7 +74,8 @@ def evaluation(session: Session, evaluation_id: str) -> EvaluationRow | None:
 
 
 def _insert_or_ignore(session: Session, table: type[RunRow | EvaluationRow], values: dict[str, Any]) -> bool:
-    return _changed(session, insert(table).values(values).on_conflict_do_nothing()) == 1
+    statement = insert(table).values(values).on_conflict_do_nothing().returning(literal(1))
+    return session.connection().execute(statement).first() is not None
 
 
 def _changed(session: Session, statement: Any) -> int:

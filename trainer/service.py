@@ -100,7 +100,7 @@ class Runs:
         self._update(run_id, changes)
 
     def resend_abandoned(self) -> int:
-        """Send the command of every open run whose lease ran out; returns how many there were."""
+        """Send the command of every run that its worker left; returns how many there were."""
         now = self._clock.now()
         with self._database.unit_of_work() as session:
             rows = repository.release_abandoned(session, now=now, until=now + self._lease)
