@@ -71,6 +71,7 @@ class Tally:
     malformed: int = 0  # events that went straight to Kafka and cannot be accepted
     neighbours: int = 0  # good events in the same records as malformed ones
     strangers: int = 0  # on completions that nobody logs
+    silent: int = 0  # visits after which the patient said nothing
     retried: int = 0  # requests that were repeated because a server was not ready
 
     def distinct(self) -> int:
@@ -166,6 +167,21 @@ def refusable_bodies(completion_id: str) -> list[dict[str, Any]]:
         {"metric_name": "thumbs", "value": True},
         good | {"metric_name": "comment", "value": 3},
         good | {"metric_name": "report", "value": None},
+    ]
+
+
+def stranger_bodies(seed: int) -> list[dict[str, Any]]:
+    """Feedback on completions that nobody ever logs: taken, waited for, set aside."""
+    return [
+        {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"stranger/{seed}/{number}")),
+            "metric_name": "thumbs",
+            "inference_id": f"lost-{seed}-{number}",
+            "value": True,
+            "occurred_at": datetime.now(UTC).isoformat(),
+            "tags": {"service": "clinic-chat"},
+        }
+        for number in range(STRANGERS)
     ]
 
 

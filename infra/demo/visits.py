@@ -15,13 +15,23 @@ from typing import Any
 import httpx
 
 from infra.demo.driver import Person
-from infra.demo.traffic import Remark, Sending, Tally, Visit, logged, plan_feedback, refusable_bodies
+from infra.demo.traffic import (
+    Remark,
+    Sending,
+    Tally,
+    Visit,
+    logged,
+    plan_feedback,
+    refusable_bodies,
+    stranger_bodies,
+)
 from matrix.errors import Permanent, SamplerUnavailable
 
 AT_ONCE = 32  # visits under way; the policy server answers those that ask together in one batch
 TRIES = 8
 FIRST_PAUSE_S = 0.25
 TIMEOUT_S = 60.0
+DESK_BATCH = 10  # the triage desk logs its completions when it has as many
 
 React = Callable[[Visit, str], Sequence[Remark]]  # a visit and the completion in, what the patient says out
 
@@ -61,13 +71,16 @@ class Clinic:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def open(self, visits: Sequence[Visit]) -> None:
-        """All the visits, then what came late, then what the desk logs of its own completions."""
+        """Feedback by strangers, all the visits, then what came late and what the desk has still to log."""
         limits = httpx.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=2 * AT_ONCE)
         async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits) as client:
+            for body in stranger_bodies(visits[0].seed):
+                await self._feedback(client, body)
+                self.tally.strangers += 1
             await _all(self._visit(client, visit) for visit in visits)
             await self._refuse_malformed(client)
             await _all(self._post_late(client, body) for body in self._late)
-            await _all(self._log(client, body) for body in self._unlogged)
+            await self._log(client)
 
     async def _visit(self, client: httpx.AsyncClient, visit: Visit) -> None:
         async with self._slots:
@@ -78,6 +91,9 @@ class Clinic:
             said = self._react(visit, completion)
             for sending in plan_feedback(visit, completion_id, said, datetime.now(UTC)):
                 await self._send(client, visit, sending)
+            self.tally.silent += not said
+            if visit.at_the_desk:
+                await self._leave_at_the_desk(client, visit, completion_id, completion)
             self._tell(1)
 
     async def _ask_gateway(self, client: httpx.AsyncClient, visit: Visit) -> tuple[str, str]:
@@ -98,10 +114,15 @@ class Clinic:
             self._question(visit, model=self._services.base_name),
         )
         completion = answer["choices"][0]["message"]["content"]
-        completion_id = f"desk-{visit.conversation_id}"
+        return f"desk-{visit.conversation_id}", completion
+
+    async def _leave_at_the_desk(
+        self, client: httpx.AsyncClient, visit: Visit, completion_id: str, completion: str
+    ) -> None:
         digest, policy = self._services.base_digest, self._services.policy
         self._unlogged.append(logged(visit, completion_id, completion, digest, policy))
-        return completion_id, completion
+        if len(self._unlogged) >= DESK_BATCH:
+            await self._log(client)
 
     def _question(self, visit: Visit, *, model: str) -> dict[str, Any]:
         return {
@@ -130,11 +151,13 @@ class Clinic:
         self.tally.kinds[body["metric_name"]] += 1
         self.tally.late += 1
 
-    async def _log(self, client: httpx.AsyncClient, body: dict[str, Any]) -> None:
-        async with self._slots:
-            url = f"{self._services.gateway_url}/v1/completions/log"
+    async def _log(self, client: httpx.AsyncClient) -> None:
+        """The desk logs what it has served since the last time."""
+        bodies, self._unlogged = self._unlogged, []
+        url = f"{self._services.gateway_url}/v1/completions/log"
+        for body in bodies:
             await self._post(client, url, body, by=self._services.triage_desk, expected=202)
-        self.tally.logged += 1
+        self.tally.logged += len(bodies)
 
     async def _feedback(self, client: httpx.AsyncClient, body: dict[str, Any]) -> None:
         desk = body["tags"]["service"] == "triage-desk"
