@@ -25,11 +25,10 @@ def tree_of(readme: str) -> list[str]:
     paths: list[str] = []
     folders: list[str] = []
     for line in block.group(1).splitlines():
-        names = line.split("  ")[0] if not line.startswith(" ") else line.strip().split("  ")[0]
+        names = line.strip().split("  ")[0]
         depth = (len(line) - len(line.lstrip())) // 2
         folders = folders[:depth]
-        for name in names.split():
-            paths.append("/".join([*folders, name.rstrip("/")]))
+        paths += ["/".join([*folders, name.rstrip("/")]) for name in names.split()]
         if names.endswith("/"):
             folders.append(names.rstrip("/"))
     return paths

@@ -59,7 +59,8 @@ def test_only_repositories_write_queries(path: Path) -> None:
     imported = {
         alias.name
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module in {"sqlmodel", "sqlalchemy", "sqlalchemy.dialects.postgresql"}
+        if isinstance(node, ast.ImportFrom)
+        and node.module in {"sqlmodel", "sqlalchemy", "sqlalchemy.dialects.postgresql"}
         for alias in node.names
     }
     assert not imported & {"select", "insert", "update", "delete", "text"}
