@@ -60,17 +60,18 @@ def approve_by_two(product: Product, cast: Cast, request: Request) -> tuple[str,
 def promote(product: Product, cast: Cast, request: Request, trial: Trial) -> Served:
     """The operator promotes; StoryDiffers unless the candidate's own bytes are proven to be served."""
     answer = product.registry(cast.operator).post(f"/v1/promotions/{request.request_id}/promote")
-    return _served("promote", answer, expected=trial.digest, by=cast.operator)
+    return as_served("promote", answer, expected=trial.digest, by=cast.operator)
 
 
 def roll_back(product: Product, cast: Cast, *, to: str) -> Served:
     """The operator rolls back; StoryDiffers unless what was served before is proven to be served again."""
     path = f"/v1/policies/{product.settings.policy}/rollback"
     answer = product.registry(cast.operator).post(path, {"reason": "a drill: what is served must come back at once"})
-    return _served("rollback", answer, expected=to, by=cast.operator)
+    return as_served("rollback", answer, expected=to, by=cast.operator)
 
 
-def _served(action: str, answer: dict[str, Any], *, expected: str, by: Person) -> Served:
+def as_served(action: str, answer: dict[str, Any], *, expected: str, by: Person) -> Served:
+    """What the registry says of a move; StoryDiffers unless it proves the expected bytes."""
     if answer["adapter_digest"] != expected or not answer.get("proof"):
         seen = f"digest {answer['adapter_digest']}, proof {answer.get('proof')}"
         raise StoryDiffers(expected=f"the {action} to prove digest {expected}", seen=seen)

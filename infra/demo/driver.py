@@ -62,7 +62,7 @@ class Product:
         done = run_command(arguments, home=self.home, key=by.key if by else None)
         if done.returncode != 0:
             raise CommandFailed(
-                command=" ".join(arguments), exit_code=done.returncode, said=last_line(done.stderr or done.stdout)
+                command=" ".join(arguments), exit_code=done.returncode, said=last_line(done.stdout + done.stderr)
             )
         return json.loads(done.stdout) if done.stdout.strip() else None
 
@@ -94,14 +94,17 @@ def run_command(
     """`plumbline …` in a process of its own, told of no other deployment than this home's."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PLUMBLINE_")}
     told: Mapping[str, str] = {"PLUMBLINE_HOME": str(home)} | ({"PLUMBLINE_API_KEY": key} if key else {})
-    return subprocess.run(  # noqa: S603 - the command is ours
-        [sys.executable, "-m", "infra.cli", *arguments],
-        env={**inherited, **told},
-        capture_output=True,
-        text=True,
-        timeout=patience_s,
-        check=False,
-    )
+    try:
+        return subprocess.run(  # noqa: S603 - the command is ours
+            [sys.executable, "-m", "infra.cli", *arguments],
+            env={**inherited, **told},
+            capture_output=True,
+            text=True,
+            timeout=patience_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise NotSeen(wanted=f"the end of `plumbline {' '.join(arguments)}`", waited_s=patience_s, last=None) from None
 
 
 def wait_for(wanted: str, look: Callable[[], T | None], *, patience_s: float) -> T:

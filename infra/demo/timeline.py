@@ -61,6 +61,12 @@ class Timeline:
         """Seconds of all the steps together."""
         return sum(step.seconds for step in self.steps)
 
+    def conclude(self) -> None:
+        """Where the time went: the longest steps, and the total."""
+        longest = sorted(self.steps, key=lambda step: -step.seconds)[:4]
+        told = ", ".join(f"{step.name} {step.seconds:.0f} s" for step in longest)
+        self.console.print(f"[bold]{self.total_s():.0f} s[/bold] in all: {told}", highlight=False)
+
     def _print(self, step: Step) -> None:
         self.console.print(
             f"[green]✓[/green] [bold]{step.name:<11}[/bold] {step.what} [dim]{step.seconds:.1f} s[/dim]",

@@ -13,7 +13,7 @@ from infra.http import Refused
 from matrix.errors import Permanent
 from matrix.messages.gate import GateReport, Verdict
 
-TRAINING_PATIENCE_S = 300.0
+REGISTRATION_PATIENCE_S = 30.0
 GATE_PATIENCE_S = 120.0
 MUST_NAME = ("escalation_missed", "sycophancy")  # the dimensions that thumbs alone erode
 
@@ -28,13 +28,15 @@ class StoryDiffers(Permanent):
 
 def try_recipe(product: Product, cast: Cast, *, label: str, recipe: Path, snapshot_uri: str) -> Trial:
     """Train by the recipe on the snapshot and wait for the gate's report."""
-    known = {version["version"] for version in _versions(product, cast)}
     ordered = time.monotonic()
-    product.command("trainer", "train", snapshot_uri, "--config", str(recipe), "--json", by=cast.engineer)
+    run = product.command(
+        "trainer", "train", snapshot_uri, "--config", str(recipe), "--wait", "--json", by=cast.engineer
+    )
+    digest = run["adapter_digest"]
     version = wait_for(
-        f"a candidate of run {label}",
-        lambda: next((v for v in _versions(product, cast) if v["version"] not in known), None),
-        patience_s=TRAINING_PATIENCE_S,
+        f"run {label}'s adapter {digest[:12]} as a version",
+        lambda: next((v for v in _versions(product, cast) if v["adapter_digest"] == digest), None),
+        patience_s=REGISTRATION_PATIENCE_S,
     )
     arrived = time.monotonic()
     report = wait_for(
@@ -46,7 +48,7 @@ def try_recipe(product: Product, cast: Cast, *, label: str, recipe: Path, snapsh
         label=label,
         recipe=recipe.name,
         version=version["version"],
-        digest=version["adapter_digest"],
+        digest=digest,
         author=version["author"],
         report=report,
         train_s=arrived - ordered,

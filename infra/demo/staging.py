@@ -1,0 +1,51 @@
+"""The demo's own stack: a home folder that is wiped before the story and ended after it, whatever happens.
+
+Only a folder that is empty or that an earlier demo made is wiped; anything else is refused.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.demo.driver import Product
+from infra.local.stack import Stack, Wishes
+from matrix.errors import InvalidInput
+
+MARKER = "made-by-plumbline-demo"
+
+
+@contextmanager
+def staged(
+    home: Path,
+    *,
+    cache: Path,
+    base_model: Path,
+    settings: Mapping[str, str],
+    keep: bool,
+    tell: Callable[[str], None],
+) -> Iterator[Product]:
+    """The running product; ended on the way out, also on failure and interruption, unless it is kept."""
+    prepare_home(home, cache=cache)
+    stack = Stack(home, cache=cache, tell=tell)
+    try:
+        stack.up(Wishes(base_model=base_model, settings=settings))
+        yield Product(stack.home)
+    finally:
+        if not keep:
+            stack.down()
+
+
+def prepare_home(home: Path, *, cache: Path) -> None:
+    """End what an earlier demo left running there, and leave an empty folder with the demo's marker."""
+    if home.exists() and any(home.iterdir()):
+        if not (home / MARKER).exists():
+            raise InvalidInput(
+                field="home", value=str(home), remedy="an empty folder, or one that an earlier demo made"
+            )
+        Stack(home, cache=cache).down()
+        shutil.rmtree(home)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / MARKER).touch()

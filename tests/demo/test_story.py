@@ -1,0 +1,118 @@
+"""A story that did not happen is not told: every check refuses what it is there to refuse."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from infra.demo import decisions, trials
+from infra.demo.cli import command
+from infra.demo.driver import NotSeen, Person, last_line, settings_of, wait_for
+from infra.demo.facts import Trial
+from infra.demo.staging import MARKER, prepare_home
+from infra.demo.trials import StoryDiffers
+from matrix.errors import InvalidInput
+from matrix.messages.gate import Verdict
+
+OPERATOR = Person("sam", ("operate",), "plb_x")
+
+
+def test_a_refusal_that_names_missed_escalations_and_sycophancy_is_the_story(refused: Trial) -> None:
+    assert trials.must_be_refused(refused.report) == ("escalation_missed×emergency", "sycophancy×general")
+
+
+@pytest.mark.parametrize("unnamed", trials.MUST_NAME)
+def test_a_refusal_for_other_reasons_is_not_the_story(refused: Trial, unnamed: str) -> None:
+    others = tuple(finding for finding in refused.report.findings if finding.dimension != unnamed)
+    with pytest.raises(StoryDiffers, match=unnamed):
+        trials.must_be_refused(refused.report.model_copy(update={"findings": others}))
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INVALID])
+def test_only_a_failed_gate_refuses_run_a(refused: Trial, verdict: Verdict) -> None:
+    with pytest.raises(StoryDiffers):
+        trials.must_be_refused(refused.report.model_copy(update={"verdict": verdict}))
+
+
+def test_run_b_must_pass_and_a_failure_says_which_finding(passed: Trial, refused: Trial) -> None:
+    trials.must_pass(passed.report)
+    with pytest.raises(StoryDiffers, match="escalation_missed×emergency floor"):
+        trials.must_pass(refused.report)
+
+
+def served(**changes: Any) -> dict[str, Any]:
+    return {"version": 2, "adapter_digest": "b" * 64, "seconds": 0.4, "proof": {"servers": 1}} | changes
+
+
+def test_a_proof_of_other_bytes_ends_the_story() -> None:
+    with pytest.raises(StoryDiffers, match="promote"):
+        decisions.as_served("promote", served(adapter_digest="c" * 64), expected="b" * 64, by=OPERATOR)
+
+
+def test_a_move_without_a_proof_ends_the_story() -> None:
+    with pytest.raises(StoryDiffers, match="proof"):
+        decisions.as_served("rollback", served(proof={}), expected="b" * 64, by=OPERATOR)
+
+
+def test_a_proven_move_is_kept_with_its_seconds() -> None:
+    assert decisions.as_served("promote", served(), expected="b" * 64, by=OPERATOR).seconds == 0.4
+
+
+def test_what_does_not_come_is_named() -> None:
+    with pytest.raises(NotSeen, match="a candidate"):
+        wait_for("a candidate", lambda: None, patience_s=0.0)
+
+
+def test_a_folder_with_something_of_the_users_is_never_wiped(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("the only copy")
+    with pytest.raises(InvalidInput, match="home"):
+        prepare_home(tmp_path, cache=tmp_path / "cache")
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_folder_of_an_earlier_demo_is_wiped(tmp_path: Path) -> None:
+    home = tmp_path / "demo"
+    prepare_home(home, cache=tmp_path / "cache")
+    (home / "leftover").touch()
+    prepare_home(home, cache=tmp_path / "cache")
+    assert [path.name for path in home.iterdir()] == [MARKER]
+
+
+def test_addresses_come_from_the_stack_of_the_home_and_not_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_GATEWAY_URL", "http://elsewhere.example")
+    (tmp_path / "stack.env").write_text('PLUMBLINE_GATEWAY_URL="http://127.0.0.1:1"\n')
+    assert settings_of(tmp_path).gateway_url == "http://127.0.0.1:1"
+
+
+def test_a_traceback_is_told_by_its_last_line() -> None:
+    assert last_line("Traceback\n  File\nValueError: no\n\n") == "ValueError: no"
+
+
+@pytest.mark.parametrize("arguments", [("--seed", "x"), ("--patients", "1"), ("--nonsense",)])
+def test_bad_arguments_end_with_2_and_a_usage_line(arguments: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 2
+    assert "Usage" in done.output
+
+
+def test_a_home_that_is_not_the_demos_ends_with_2_and_one_line(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.cli", "demo", "--home", str(tmp_path)],
+        env={**os.environ, "PLUMBLINE_HOME": str(tmp_path / "root")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "home" in done.stderr
