@@ -49,30 +49,25 @@ format: install
 
 install: $(MADE)
 
-$(MADE): | .tools/uv-found
-	@$(FIND_UV); \
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "plumbline: Python 3.11 or newer is needed, and $(PYTHON) is not. Try: make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@command -v uv >/dev/null || [ -x .tools/uv/bin/uv ] || { \
+	  $(PYTHON) -m venv .tools/uv >/dev/null 2>&1 || { \
+	    echo "plumbline: $(PYTHON) -m venv does not work here. Install it (Debian: apt install python3-venv)." >&2; exit 2; }; \
+	  .tools/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt; }
+	@set -e; $(FIND_UV); \
 	wanted=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	found=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true); \
 	if [ "$$wanted" != "$$found" ]; then rm -rf .venv && "$$uv" venv --quiet --python "$(PYTHON)" .venv; fi; \
 	echo "installing what requirements/ pins (about 3 GB at the first time) ..." >&2; \
-	set -e; \
 	"$$uv" pip sync --quiet --python $(BIN)/python --require-hashes $(LOCKS); \
 	"$$uv" pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	rm -f .venv/.made-*; touch $@
 
-# The interpreter is looked at first: everything after it needs one that is new enough.
-.tools/uv-found:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "plumbline: Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=/path/to/python3.12" >&2; exit 2; }
-	@mkdir -p .tools
-	@command -v uv >/dev/null || { \
-	  $(PYTHON) -m venv .tools/uv >/dev/null 2>&1 || { \
-	    echo "plumbline: $(PYTHON) -m venv does not work here. Install it (Debian: apt install python3-venv)." >&2; exit 2; }; \
-	  .tools/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt; }
-	@touch $@
-
+# The stack fetches them itself; here they are fetched before anything else is started.
 jars: install
-	@$(BIN)/plumbline stack fetch
+	@ls -d .plumbline/cache/kafka-* >/dev/null 2>&1 || $(BIN)/plumbline stack fetch --home .plumbline
 
 lock: install
 	@$(FIND_UV); set -e; \

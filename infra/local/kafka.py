@@ -82,7 +82,7 @@ def ensure_jars(cache: Path) -> Path:
             remedy="Install it (Debian: apt install maven); it fetches Kafka's jars once.",
         )
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="kafka-", dir=cache) as draft:
+    with tempfile.TemporaryDirectory(prefix="draft-", dir=cache) as draft:
         _resolve(maven, Path(draft))
         try:
             (Path(draft) / "jars").replace(jars)
