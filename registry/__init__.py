@@ -1,0 +1,1 @@
+"""From a candidate to what people are served, with people in between."""
