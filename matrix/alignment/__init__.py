@@ -1,0 +1,1 @@
+"""The alignment matrix and its mathematics: declaration, normalisation, weights, risk, advantages."""
