@@ -11,7 +11,9 @@ from infra.database import Database
 from infra.streams import Incoming, batched_agent, periodic
 from ingest import service, steps
 from ingest.settings import IngestSettings
+from ingest.steps import Arrival
 from matrix.errors import DeadLetterLimitReached
+from matrix.messages.completion import CompletionServed
 from matrix.ports import Clock
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
 
@@ -32,7 +34,7 @@ class FeedbackReader:
     def __call__(self, batch: list[Incoming]) -> None:
         """One durable transaction; DeadLetterLimitReached where too much in a row cannot be decoded."""
         now = self._clock.now()
-        arrivals = service.arrivals_of(batch, now, self._limits)
+        arrivals = [Arrival(one.position, one.raw, steps.judge(one.value, now, self._limits)) for one in batch]
         limit = self._settings.dead_letter_run_limit
         with self._lock:
             run, reached = steps.undecodable_run([arrival.judged for arrival in arrivals], self._run, limit)
@@ -54,7 +56,8 @@ def register(
         written()
 
     def completions(batch: list[Incoming]) -> None:
-        service.receive_completions(database, batch, clock.now())
+        decoded = [Arrival(one.position, one.raw, steps.decode(one.value, CompletionServed)) for one in batch]
+        service.receive_completions(database, decoded, clock.now())
         written()
 
     def sweep() -> None:

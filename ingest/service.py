@@ -8,7 +8,7 @@ A position names an event for as long as the Kafka cluster lives: rows must not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,6 @@ from sqlmodel import Session
 
 from infra.database import Database
 from infra.outbox import add_message
-from infra.streams import Incoming
 from ingest import repository, steps
 from ingest.steps import Arrival, Duplicate, First, Placed, Reason, State
 from ingest.tables import CompletionRow, DeadLetterRow, DeliveryRow, FeedbackRow
@@ -39,7 +38,7 @@ class SetAside:
     payload: str
 
 
-def receive_feedback(database: Database, arrivals: Sequence[Arrival], now: datetime) -> None:
+def receive_feedback(database: Database, arrivals: Sequence[Arrival[FeedbackEvent]], now: datetime) -> None:
     """Store, join and count a batch of feedback; what is accepted or set aside leaves through the outbox."""
     events = [arrival.judged.value for arrival in arrivals if isinstance(arrival.judged, Ok)]
     with database.unit_of_work() as session:
@@ -56,33 +55,21 @@ def receive_feedback(database: Database, arrivals: Sequence[Arrival], now: datet
         )
 
 
-def receive_completions(database: Database, batch: Sequence[Incoming], now: datetime) -> None:
+def receive_completions(database: Database, arrivals: Sequence[Arrival[CompletionServed]], now: datetime) -> None:
     """Store a batch of completions and accept the feedback that waited for them.
 
     The first body of a completion id stands; another body under the same id is set aside with reason id_conflict,
     because feedback may already have been credited to the first.
     """
-    decoded = [(one, steps.decode(one.value, CompletionServed)) for one in batch]
-    completions = [result.value for _, result in decoded if isinstance(result, Ok)]
+    completions = [arrival.judged.value for arrival in arrivals if isinstance(arrival.judged, Ok)]
     with database.unit_of_work() as session:
         repository.take_turn(session)
         known = repository.completion_fingerprints(session, sorted({one.completion_id for one in completions}))
-        new: list[CompletionRow] = []
-        dead: list[SetAside] = []
-        for incoming, result in decoded:
-            if isinstance(result, DeadLetter):
-                dead.append(SetAside(result, incoming.position, steps.shown(incoming.raw)))
-                continue
-            row = _completion_row(result.value)
-            if known.setdefault(row.completion_id, row.fingerprint) != row.fingerprint:
-                dead.append(SetAside(steps.conflict("completion_id"), incoming.position, steps.shown(incoming.raw)))
-            else:
-                new.append(row)
-        repository.add_completions(session, new)
-        bodies = {row.completion_id: row.body for row in reversed(new)}
-        waiting = repository.accept_waiting(session, sorted(bodies))
+        new, dead = _sorted_out(arrivals, known)
+        repository.add_completions(session, list(new.values()))
+        waiting = repository.accept_waiting(session, sorted(new))
         events = [FeedbackEvent.model_validate_json(one.body) for one in waiting]
-        _accept(session, ((event, bodies[event.completion_id]) for event in events))
+        _accept(session, ((event, new[event.completion_id].body) for event in events))
         _set_aside(session, dead, now)
 
 
@@ -123,12 +110,26 @@ def dead_letters(database: Database, *, reason: str | None, limit: int) -> list[
         return repository.dead_letters(session, reason=reason, limit=limit)
 
 
-def arrivals_of(batch: Iterable[Incoming], now: datetime, limits: steps.AgeLimits) -> list[Arrival]:
-    """Each event of a batch, judged alone."""
-    return [Arrival(one.position, one.raw, steps.judge(one.value, now, limits)) for one in batch]
+def _sorted_out(
+    arrivals: Sequence[Arrival[CompletionServed]], stored: Mapping[str, str]
+) -> tuple[dict[str, CompletionRow], list[SetAside]]:
+    new: dict[str, CompletionRow] = {}
+    dead: list[SetAside] = []
+    known = dict(stored)
+    for arrival in arrivals:
+        if isinstance(arrival.judged, DeadLetter):
+            dead.append(_dead(arrival, arrival.judged))
+            continue
+        row = _completion_row(arrival.judged.value)
+        present = known.setdefault(row.completion_id, row.fingerprint)
+        if present != row.fingerprint:
+            dead.append(_dead(arrival, steps.conflict("completion_id")))
+        elif row.completion_id not in stored:
+            new.setdefault(row.completion_id, row)
+    return new, dead
 
 
-def _new(arrivals: Sequence[Arrival], seen: set[repository.Key]) -> list[Arrival]:
+def _new(arrivals: Sequence[Arrival[FeedbackEvent]], seen: set[repository.Key]) -> list[Arrival[FeedbackEvent]]:
     """Deliveries without effect so far; a batch may hold one twice."""
     by_key = {_key(arrival.position): arrival for arrival in reversed(arrivals)}
     return [by_key[key] for key in sorted(by_key) if key not in seen]
@@ -186,7 +187,7 @@ def _accept(session: Session, pairs: Iterable[tuple[FeedbackEvent, str]]) -> Non
         add_message(session, STAGE, FEEDBACK_ACCEPTED, event.completion_id, accepted)
 
 
-def _dead(arrival: Arrival, letter: DeadLetter) -> SetAside:
+def _dead(arrival: Arrival[Any], letter: DeadLetter) -> SetAside:
     return SetAside(letter, arrival.position, steps.shown(arrival.raw))
 
 

@@ -12,7 +12,7 @@ from infra.settings import Settings
 class IngestSettings(Settings):
     """PLUMBLINE_* variables that ingest alone reads."""
 
-    max_body_bytes: int = Field(default=1 << 20, gt=0)
+    max_body_bytes: int = Field(default=900_000, gt=0)  # a broker takes records up to 1 MiB by default
     max_age_s: float = Field(default=30 * 86_400, gt=0)  # older feedback describes an adapter nobody serves
     max_skew_s: float = Field(default=300, ge=0)  # clocks of clients run ahead this far without being refused
     pending_ttl_s: float = Field(default=30 * 86_400, gt=0)  # how long feedback waits for its completion

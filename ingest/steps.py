@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -100,12 +100,12 @@ def fingerprint(message: FeedbackEvent | CompletionServed) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """One delivery of feedback, judged alone."""
+class Arrival(Generic[M]):
+    """One delivery, judged alone."""
 
     position: Position
     raw: bytes
-    judged: Ok[FeedbackEvent] | DeadLetter
+    judged: Ok[M] | DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,13 @@ class Duplicate:
 class Placed:
     """A delivery with what it turned out to be."""
 
-    arrival: Arrival
+    arrival: Arrival[FeedbackEvent]
     outcome: First | Duplicate | DeadLetter
 
 
-def place(arrivals: Sequence[Arrival], stored: Mapping[str, str], served: frozenset[str]) -> list[Placed]:
+def place(
+    arrivals: Sequence[Arrival[FeedbackEvent]], stored: Mapping[str, str], served: frozenset[str]
+) -> list[Placed]:
     """What each delivery is, in order, given the fingerprints of stored events and the completions that are there."""
     known = dict(stored)
     placed = []
