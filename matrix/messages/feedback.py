@@ -71,7 +71,7 @@ class FeedbackEvent(Message):
                 raise ValueError(f"{name}: a {self.kind} does not carry it")
         if self.kind is FeedbackKind.THUMB and not isinstance(self.value, bool):
             raise ValueError("value: a thumb is true or false")
-        if self.kind is FeedbackKind.RATING and (isinstance(self.value, bool) or not 1 <= float(self.value or 0) <= 5):
+        if self.kind is FeedbackKind.RATING and (isinstance(self.value, bool) or not 1 <= (self.value or 0) <= 5):
             raise ValueError("value: a rating is a number from 1 to 5")
         return self
 
