@@ -80,7 +80,7 @@ def risk_over_time(points: Sequence[RiskPoint]) -> str:
     """The risk of the cells that ended highest, against seconds since the first event was scored."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": "risk"}):
         figure = Figure(figsize=(7.2, 3.0))
-        axes = figure.add_axes((0.08, 0.16, 0.6, 0.78))
+        axes = figure.add_axes((0.08, 0.16, 0.56, 0.78))
         start = min((point.at for point in points), default=None)
         for cell, color in zip(highest_cells(points, RISKS_SHOWN), SERIES, strict=False):
             line = sorted((p.at, p.risk) for p in points if p.cell == cell)
@@ -92,7 +92,7 @@ def risk_over_time(points: Sequence[RiskPoint]) -> str:
         axes.set_ylabel("risk (0 to 1)")
         axes.grid(axis="y", color=LINE, linewidth=0.5)
         if points:
-            axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9)
+            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=8)
         return _inline(figure)
 
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.demo.driver import Product
-from infra.local.stack import Stack, Wishes
+from infra.local.settling import Wishes
+from infra.local.stack import Stack
 from matrix.errors import InvalidInput
 
 MARKER = "made-by-plumbline-demo"

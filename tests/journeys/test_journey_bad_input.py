@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.demo.driver import Person, Product, run_command, wait_for
+from infra.demo.driver import Person, Product, run_command
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
@@ -124,47 +124,53 @@ def test_bad_commands_end_with_2_and_never_a_traceback(product: Product, argumen
 
 
 def test_a_second_replay_of_a_file_changes_nothing_but_the_duplicates(
-    product: Product, service: Person, gateway: httpx.Client, tmp_path: Path
+    product: Product, service: Person, tmp_path: Path
 ) -> None:
-    completion_id = gateway.post("/v1/chat/completions", json=QUESTION).json()["id"]
-    events = [
-        {"id": f"replay-{number}", "metric_name": "thumbs", "inference_id": completion_id, "value": number % 2 == 0}
-        for number in range(10)
+    file = recording(tmp_path)
+    first, second = (replay(product, service, file) for _ in range(2))
+    assert grown(first) == {"received": 10, "accepted": 10, "duplicate": 0, "dead": 0, "pending": 0}
+    assert grown(second) == {"received": 10, "accepted": 0, "duplicate": 10, "dead": 0, "pending": 0}
+
+
+def test_a_bad_row_is_named_by_its_line_and_its_neighbours_are_sent(
+    product: Product, service: Person, tmp_path: Path
+) -> None:
+    file = recording(tmp_path, name="bad", spoiled='{"event_id": "bad-row", "kind": "wave"}\n{"nothing')
+    answer = replay(product, service, file)
+    assert grown(answer)["accepted"] == 10
+    assert [row["line"] for row in answer["bad_rows"]] == [12, 13]
+
+
+def recording(folder: Path, *, name: str = "good", spoiled: str = "") -> Path:
+    """A completion and ten thumbs on it, as JSON lines; `spoiled` follows."""
+    at = "2026-01-01T09:00:00Z"
+    completion = {
+        "completion_id": f"recorded-{name}",
+        "policy": "recorded",
+        "adapter_digest": "0" * 64,
+        "prompt": [{"role": "user", "content": "May I take ibuprofen with food?"}],
+        "completion": "Yes.",
+        "served_at": at,
+    }
+    thumbs = [
+        {"event_id": f"{name}-{n}", "completion_id": f"recorded-{name}", "kind": "thumb", "value": True}
+        | {"occurred_at": at}
+        for n in range(10)
     ]
-    file = tmp_path / "events.jsonl"
-    file.write_text("".join(json.dumps(event) + "\n" for event in events))
-    before = counts(gateway)
-    first = replay(product, service, file)
-    after_first = settled(gateway, received=before["received"] + first)
-    second = replay(product, service, file)
-    after_second = settled(gateway, received=after_first["received"] + second)
-    assert after_first["accepted"] == before["accepted"] + len(events)
-    assert changed(after_first, after_second) == {"received": second, "duplicate": second}
+    file = folder / f"{name}.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in [completion, *thumbs]) + spoiled)
+    return file
 
 
-def replay(product: Product, service: Person, file: Path) -> int:
-    """Events that the command says it sent."""
+def replay(product: Product, service: Person, file: Path) -> dict[str, Any]:
+    """What the command answers; it ends with 0 only where every event is accounted for."""
     done = run_command(
         ("ingest", "replay", str(file), "--format", "jsonl", "--json"), home=product.home, key=service.key
     )
     assert done.returncode == 0, done.stderr
-    return int(json.loads(done.stdout)["sent"])
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
-def counts(gateway: httpx.Client) -> dict[str, int]:
-    answer = gateway.get("/v1/counts").json()
+def grown(answer: dict[str, Any]) -> dict[str, int]:
     return {name: answer[name] for name in ("received", "accepted", "duplicate", "dead", "pending")}
-
-
-def settled(gateway: httpx.Client, *, received: int) -> dict[str, int]:
-    """The counts once as much has been received and nothing is pending."""
-
-    def look() -> dict[str, int] | None:
-        seen = counts(gateway)
-        return seen if seen["received"] >= received and seen["pending"] == 0 else None
-
-    return wait_for(f"{received} events received", look, patience_s=60)
-
-
-def changed(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
-    return {name: after[name] - before[name] for name in before if after[name] != before[name]}
