@@ -27,6 +27,7 @@ from matrix.errors import StackFailed
 MARK = "PLUMBLINE_CHILD"  # in every child's environment; its descendants inherit it
 START_TOLERANCE_S = 1.0  # the kernel counts start times in ticks since boot; clock steps move them
 POLL_S = 0.05
+STRAGGLERS_S = 0.3  # for those whose leader is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,22 +150,26 @@ def _is_ready(child: Child, elapsed_s: float) -> bool:
 
 def end_all(ending: Sequence[Child]) -> list[str]:
     """End them together with all that they started; the names of those that ran."""
-    families = {child.name: _family(child) for child in ending}
-    grace_s = 0.0
+    leaders, others, ended, grace_s = [], [], [], STRAGGLERS_S
     for child in ending:
-        told = _noted(child) or {}
-        for member in families[child.name][:1]:  # it ends its own; what it leaves is ended below
+        told, process = _noted(child) or {}, find(child)
+        asked = _orphans(child) if process is None else [process]
+        others += [] if process is None else _descendants(process)
+        for member in asked:
             _send(member, int(told.get("ending", signal.SIGTERM)))
             grace_s = max(grace_s, float(told.get("grace_s", child.grace_s)))
-    members = [member for family in families.values() for member in family]
-    _, alive = psutil.wait_procs(members, timeout=grace_s)
+        leaders += asked
+        ended += [child.name] if asked else []
+    members = [*leaders, *others]
+    psutil.wait_procs(leaders, timeout=grace_s)  # a leader ends its own
+    _, alive = psutil.wait_procs(members, timeout=STRAGGLERS_S)
     for member in alive:
         _send(member, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=5)
     _reap(members)
     for child in ending:
         child.pid_file.unlink(missing_ok=True)
-    return [name for name, family in families.items() if family]
+    return ended
 
 
 def last_line(child: Child) -> str:
@@ -198,11 +203,6 @@ def _note(child: Child, pid: int) -> None:
     told = {"pid": pid, "started": started, "fingerprint": child.fingerprint()}
     draft.write_text(json.dumps({**told, "ending": child.ending.value, "grace_s": child.grace_s}))
     draft.replace(child.pid_file)
-
-
-def _family(child: Child) -> list[psutil.Process]:
-    process = find(child)
-    return _orphans(child) if process is None else [process, *_descendants(process)]
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:

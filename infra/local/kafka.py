@@ -1,7 +1,8 @@
 """Kafka 4 in KRaft mode as one Java process, from jars that Maven resolves once.
 
 Sized for one machine: small internal topics, no first-rebalance delay, the C1 compiler only (up in about 2 s, about
-330 MB). Topics are never created by use: a misspelt name must fail.
+330 MB); after kill -9 a broker waits for its former self's session to pass, so that is short. Topics are never
+created by use: a misspelt name must fail.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 auto.create.topics.enable=false
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 num.network.threads=2
 num.io.threads=4
