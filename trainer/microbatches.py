@@ -94,10 +94,17 @@ class MicroBatcher:
     def _answer(self, batch: list[tuple[Wanted, Future[Generated]]]) -> None:
         try:
             completions = self._generate(batch[0][0].model, [wanted for wanted, _ in batch])
-        except (PlumblineError, RuntimeError) as error:  # torch raises RuntimeError, out of memory too
-            log.warning("batch failed", extra={"model": batch[0][0].model, "reason": str(error)})
-            for _, future in batch:
-                future.set_exception(error)
+        except PlumblineError as error:
+            _refuse(batch, error)
+            return
+        except RuntimeError as error:  # torch's, out of memory among them
+            log.exception("batch failed", extra={"model": batch[0][0].model, "completions": len(batch)})
+            _refuse(batch, SamplerUnavailable(f"generation failed: {error}"))
             return
         for (_, future), completion in zip(batch, completions, strict=True):
             future.set_result(completion)
+
+
+def _refuse(batch: Sequence[tuple[Wanted, Future[Generated]]], error: PlumblineError) -> None:
+    for _, future in batch:
+        future.set_exception(error)

@@ -1,0 +1,76 @@
+"""Completions for many prompts at once, each with a seed of its own.
+
+Every completion draws from its own stream of uniforms by inverting its own distribution, so what it is batched with
+does not enter its draws. It enters the last bits of the logits (the order of sums depends on the batch's shape), which
+changes a completion only where a uniform or a greedy tie lies within about 1e-6 of a boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from trainer.microbatches import Generated, Wanted
+
+
+@torch.inference_mode()
+def generate(model: PreTrainedModel | PeftModel, wanted: Sequence[Wanted], *, end_id: int) -> list[Generated]:
+    """One completion for each, in order; stops at the mark `end_id` or at the row's own max_tokens."""
+    tokens, mask = _left_padded([one.prompt for one in wanted], end_id)
+    limits = torch.tensor([one.max_tokens for one in wanted])
+    temperatures = torch.tensor([one.temperature for one in wanted], dtype=torch.float64)
+    uniforms = _uniforms(wanted, int(limits.max()))
+    cache, drawn, logprobs = DynamicCache(config=model.config), [], []
+    running = torch.ones(len(wanted), dtype=torch.bool)
+    for step in range(int(limits.max())):
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        output = model(
+            input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+        )
+        logits = output.logits[:, -1, :].double()
+        choice = _draw(logits, temperatures, uniforms[:, step])
+        drawn.append(choice)
+        logprobs.append(torch.log_softmax(logits, -1).gather(1, choice[:, None])[:, 0])
+        running = running & (choice != end_id) & (step + 1 < limits)
+        if not running.any():
+            break
+        tokens, mask = choice[:, None], torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+    return _cut(torch.stack(drawn, 1), torch.stack(logprobs, 1), limits, end_id)
+
+
+def _draw(logits: Tensor, temperatures: Tensor, uniforms: Tensor) -> Tensor:
+    """(B, V) logits in, (B,) token ids out; temperature 0 takes the likeliest."""
+    warm = torch.softmax(logits / temperatures.clamp(min=1e-6)[:, None], -1).cumsum(-1)
+    # A sum that rounds to just below 1 must not leave a uniform without a token.
+    sampled = torch.searchsorted(warm, uniforms[:, None] * warm[:, -1:], right=True)[:, 0].clamp(
+        max=logits.shape[1] - 1
+    )
+    return torch.where(temperatures == 0, logits.argmax(-1), sampled)
+
+
+def _uniforms(wanted: Sequence[Wanted], longest: int) -> Tensor:
+    """(B, T) each row from its own seed."""
+    return torch.from_numpy(np.stack([np.random.default_rng(one.seed).random(longest) for one in wanted]))
+
+
+def _left_padded(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """(B, T) tokens and mask; the last column holds every prompt's last token."""
+    longest = max(map(len, prompts))
+    tokens = torch.tensor([[pad_id] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    return tokens, mask
+
+
+def _cut(drawn: Tensor, logprobs: Tensor, limits: Tensor, end_id: int) -> list[Generated]:
+    completions = []
+    for row, limit in enumerate(limits.tolist()):
+        tokens = drawn[row, :limit].tolist()
+        ended = end_id in tokens
+        length = tokens.index(end_id) + 1 if ended else len(tokens)
+        completions.append(Generated(tuple(tokens[:length]), tuple(logprobs[row, :length].tolist()), ended))
+    return completions

@@ -1,0 +1,135 @@
+"""What the local policy server serves: the base model, and adapters on it under names that are never reused.
+
+An adapter whose name ends in the first hex of a digest is loaded only if its bytes have that digest; they are read
+once, hashed, and loaded from what was hashed. One lock: peft switches adapters on the one model that all share.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from matrix.digests import SHORT, digest_files
+from matrix.errors import ArtifactCorrupt, InvalidInput, NotFound
+from matrix.messages.completion import ChatMessage
+from trainer.generation import generate
+from trainer.microbatches import Generated, Wanted
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+_CONTENT_NAMED = re.compile(rf"-([0-9a-f]{{{SHORT}}})$")
+
+
+class ServedPolicies:
+    """The models of one server by name."""
+
+    BASE = "base"
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, root: str) -> None:
+        self._base, self._tokenizer = model, tokenizer
+        self._base.requires_grad_(requires_grad=False).train(mode=False)
+        self._peft: PeftModel | None = None
+        self._slots: dict[str, str] = {}  # served name -> peft's name, which may hold no dots and is never seen
+        self._roots = {self.BASE: root}
+        self._numbers, self._lock = count(), threading.Lock()
+        end_id = tokenizer.eos_token_id
+        if not isinstance(end_id, int):
+            raise InvalidInput(field="tokenizer", value=end_id, remedy="one mark that ends an answer")
+        self._end_id = end_id
+        self.context_tokens = int(model.config.max_position_embeddings)
+
+    def roots(self) -> dict[str, str]:
+        """Model name -> path of its bytes."""
+        return dict(self._roots)
+
+    def encode(self, model: str, messages: Sequence[ChatMessage]) -> tuple[int, ...]:
+        """Token ids up to where the answer begins; NotFound for a model that is not served."""
+        if model not in self._roots:
+            raise NotFound(what="model", name=model)
+        chat = [message.model_dump() for message in messages]
+        text = str(self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text without marks."""
+        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def token_text(self, token: int) -> str:
+        """One token's text, marks included."""
+        return str(self._tokenizer.decode([token]))
+
+    def generate(self, model: str, wanted: Sequence[Wanted]) -> list[Generated]:
+        """One completion for each, all by one model; NotFound where it was unloaded meanwhile."""
+        with self._lock:
+            if model == self.BASE:
+                return self._generate_as_base(wanted)
+            if model not in self._slots or self._peft is None:
+                raise NotFound(what="model", name=model)
+            self._peft.set_adapter(self._slots[model])
+            return generate(self._peft, wanted, end_id=self._end_id)
+
+    def load(self, name: str, path: Path) -> None:
+        """Serve the adapter in this folder; ArtifactCorrupt where its bytes are not those its name speaks of."""
+        files = _read_adapter(path)
+        named = _CONTENT_NAMED.search(name)
+        found = digest_files(files)
+        if named and not found.startswith(named[1]):
+            raise ArtifactCorrupt(str(path), expected=f"{named[1]}…", found=found)
+        with self._lock, tempfile.TemporaryDirectory() as verified:
+            for file, content in files.items():
+                (Path(verified) / file).write_bytes(content)
+            slot = f"slot{next(self._numbers)}"
+            self._add(slot, verified)
+            self._slots[name], self._roots[name] = slot, str(path)
+
+    def unload(self, name: str) -> None:
+        """Serve it no more; NotFound where it is not loaded."""
+        with self._lock:
+            slot = self._slots.pop(name, None)
+            if slot is None or self._peft is None:
+                raise NotFound(what="adapter", name=name)
+            del self._roots[name]
+            self._remove(self._peft, slot)
+
+    def _generate_as_base(self, wanted: Sequence[Wanted]) -> list[Generated]:
+        if self._peft is None:
+            return generate(self._base, wanted, end_id=self._end_id)
+        with self._peft.disable_adapter():
+            return generate(self._peft, wanted, end_id=self._end_id)
+
+    def _remove(self, loaded: PeftModel, slot: str) -> None:
+        if self._slots:
+            loaded.set_adapter(next(iter(self._slots.values())))
+            loaded.delete_adapter(slot)
+        else:
+            # peft cannot be without an adapter: the base gets its plain layers back.
+            self._base, self._peft = loaded.unload(), None
+
+    def _add(self, slot: str, folder: str) -> None:
+        try:
+            if self._peft is None:
+                self._peft = PeftModel.from_pretrained(self._base, folder, adapter_name=slot).eval()
+            else:
+                self._peft.load_adapter(folder, slot)
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InvalidInput(field="lora_path", value=folder, remedy=f"an adapter of this base: {first}") from error
+
+
+def set_threads(threads: int) -> None:
+    """How many cores torch may use in this process."""
+    torch.set_num_threads(threads)
+
+
+def _read_adapter(path: Path) -> dict[str, bytes]:
+    try:
+        return {name: (path / name).read_bytes() for name in ADAPTER_FILES}
+    except OSError as error:
+        raise NotFound(what="adapter", name=f"{path} ({error.strerror})") from error
