@@ -20,8 +20,10 @@ from infra.database import Database
 from infra.local import children, kafka, parts
 from infra.local.settling import Wishes
 from infra.local.stack import PartStatus, Stack
+from infra.local.state import State
 from infra.local.topics import create_topics
 from infra.settings import Settings
+from matrix.errors import StackFailed
 
 ASKABLE = tuple(name for name in parts.ports(servers_only=False) if name != "kafka-controller")
 EVERY = parts.names(servers_only=False)
@@ -66,7 +68,7 @@ def up(
         ports=dict(_port(pair) for pair in asked),
     )
     stack = _stack(home)
-    state = stack.up(wishes)
+    state = _up(stack, wishes)
     keys = {} if state.servers_only or state.keys_made else _first_keys(stack)
     answer = {"home": str(stack.home), "env": str(stack.home / "stack.env"), "parts": _listed(stack.status())}
     if as_json:
@@ -169,6 +171,15 @@ def _stack(home: Path | None) -> Stack:
         click.echo(f"{time.monotonic() - began:6.1f} s  {line}", err=True)
 
     return Stack(home or Settings().home, tell=tell)
+
+
+def _up(stack: Stack, wishes: Wishes) -> State:
+    try:
+        return stack.up(wishes)
+    except StackFailed:
+        if any(part.pid is not None for part in stack.status()):
+            click.echo("what was started keeps running for a look; `plumbline stack down` ends it", err=True)
+        raise
 
 
 def _first_keys(stack: Stack) -> dict[str, str]:

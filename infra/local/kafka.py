@@ -133,7 +133,7 @@ def _resolve(maven: str, draft: Path) -> None:
 
 
 def _java(jars: Path) -> tuple[str, ...]:
-    log = f"-Dlog4j2.configurationFile=file:{FILES / 'log4j2.properties'}"
+    log = f"-Dlog4j2.configurationFile={(FILES / 'log4j2.properties').as_uri()}"
     return (shutil.which("java") or "java", *JVM, log, "-cp", f"{jars}/*")
 
 
