@@ -6,6 +6,7 @@ The table STATUS is the only place where an exception's type becomes a code.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -86,7 +87,16 @@ def problem(status: int, title: str, detail: str, found: list[dict[str, Any]] | 
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")
+    return _Problem(body, status_code=status, headers=headers)
+
+
+class _Problem(JSONResponse):
+    """In ASCII: a refused body may hold half a surrogate pair, which UTF-8 cannot spell."""
+
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=True).encode()
 
 
 async def _on_plumbline_error(_: Request, error: Exception) -> JSONResponse:
