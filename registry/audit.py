@@ -51,9 +51,8 @@ def hash_of(entry: Entry) -> str:
 
 def first_break(entries: Iterable[Entry]) -> int | None:
     """Number of the first entry that does not follow from the one before; None where the chain holds."""
-    previous_hash, number = FIRST, 0
-    for entry in entries:
-        number += 1
+    previous_hash = FIRST
+    for number, entry in enumerate(entries, start=1):
         if (entry.number, entry.previous_hash, entry.hash) != (number, previous_hash, hash_of(entry)):
             return number
         previous_hash = entry.hash

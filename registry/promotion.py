@@ -1,0 +1,212 @@
+"""Moving the champion: load on every policy server, prove each, and only then one transaction moves the alias.
+
+The transaction compares again: the alias moves only from the champion that the gate judged against, and only for the
+bytes that people approved. Nothing of a failed proof remains but its audit entry. A promotion is keyed by its
+request, which names policy and digest: asking again answers with what was done.
+Rolling back is one operator's decision, audited and proven alike; it needs no gate, since it restores what was served.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlmodel import Session
+
+from infra.outbox import add_message
+from matrix.errors import ApprovalVoid, IllegalTransition, NotFound, ServingNotProven
+from matrix.messages.base import Value
+from matrix.messages.gate import VersionPromoted
+from matrix.messages.run import Probe
+from matrix.topics import VERSION_PROMOTED
+from registry import approvals, repository
+from registry.approvals import RequestStatus
+from registry.decisions import current_binding, void_if_changed
+from registry.service import CHAMPION, PREVIOUS, STAGE, Registry, announce_route, audit, change, refusals_audited
+from registry.serving import Artifact, Proof, load_and_prove
+from registry.tables import PromotionRow, VersionRow
+
+Action = Literal["promote", "rollback"]
+
+
+class Moved(Value):
+    """What a promotion or a rollback did."""
+
+    policy: str
+    version: int
+    name: str
+    adapter_digest: str
+    action: Action
+    proof: tuple[Proof, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be served in place of what; the version numbers are those of one policy."""
+
+    policy: str
+    action: Action
+    target: VersionRow
+    champion: VersionRow
+    probe: Probe
+
+
+def promote(registry: Registry, *, request_id: str, actor: str) -> Moved:
+    """Serve what a request names, once enough people approved it."""
+    started = time.monotonic()
+    with refusals_audited(registry, actor=actor, action="promotion.promote", subject=request_id):
+        with registry.database.unit_of_work() as session:
+            done = repository.promotion(session, request_id)
+        if done is not None:
+            return _moved(done)
+        void_if_changed(registry, request_id, actor=actor)
+        plan = _plan_promotion(registry, request_id)
+        proofs = _prove(registry, plan)
+        with change(registry) as session:
+            repository.lock_policy(session, plan.policy)
+            done = repository.promotion(session, request_id)
+            if done is not None:
+                return _moved(done)
+            row, request = repository.request(session, request_id, lock=True)
+            target = repository.version(session, plan.policy, plan.target.number)
+            approvals.ensure_approved(request, current_binding(session, target))
+            row.status = RequestStatus.PROMOTED.value
+            target.status = "promoted"
+            repository.point(session, plan.policy, PREVIOUS, plan.champion.number, registry.clock.now())
+            _close_other_requests(session, plan.policy, request_id)
+            done = _move(registry, session, plan, proofs, _Move(request_id, actor, time.monotonic() - started))
+    return _moved(done)
+
+
+def _plan_promotion(registry: Registry, request_id: str) -> _Plan:
+    with registry.database.unit_of_work() as session:
+        row, request = repository.request(session, request_id)
+        target = repository.version(session, row.policy, row.number)
+        approvals.ensure_approved(request, current_binding(session, target))
+        champion = repository.aliased(session, row.policy, CHAMPION)
+        return _Plan(row.policy, "promote", target, champion, _probe(session, target))
+
+
+def roll_back(registry: Registry, *, policy: str, reason: str, actor: str) -> Moved:
+    """Serve again what was served before; the version that is left behind stays for people to look at."""
+    started = time.monotonic()
+    with refusals_audited(registry, actor=actor, action="rollback", subject=policy):
+        plan = _plan_rollback(registry, policy)
+        proofs = _prove(registry, plan)
+        with change(registry) as session:
+            repository.lock_policy(session, policy)
+            champion = repository.aliased(session, policy, CHAMPION)
+            if champion.number != plan.champion.number:
+                raise ApprovalVoid(request_id="rollback", reason="the champion moved meanwhile; look, then ask again")
+            champion.status = "rolled_back"
+            before = repository.promotion_that_served(session, policy, plan.target.number)
+            previous = before.from_number if before else None
+            repository.point(session, policy, PREVIOUS, previous, registry.clock.now())
+            _close_other_requests(session, policy, "")
+            move = _Move(str(uuid.uuid4()), actor, time.monotonic() - started, reason)
+            done = _move(registry, session, plan, proofs, move)
+    return _moved(done)
+
+
+def _plan_rollback(registry: Registry, policy: str) -> _Plan:
+    with registry.database.unit_of_work() as session:
+        champion = repository.aliased(session, policy, CHAMPION)
+        if PREVIOUS not in repository.aliases(session, policy):
+            raise IllegalTransition(what=f"policy {policy}", current="without a previous version", wanted="rolled back")
+        target = repository.aliased(session, policy, PREVIOUS)
+        # The base model has no probe of its own: it is told apart from the adapter that is left behind.
+        probe = _probe(session, target if target.adapter_uri else champion)
+        return _Plan(policy, "rollback", target, champion, probe)
+
+
+def _probe(session: Session, version: VersionRow) -> Probe:
+    found = repository.newest_report(session, version.policy, version.adapter_digest)
+    if found is None:
+        raise NotFound(what="probe of version", name=f"{version.policy}/{version.number}")
+    return Probe.model_validate(found.probe)
+
+
+def _prove(registry: Registry, plan: _Plan) -> tuple[Proof, ...]:
+    uri = plan.target.adapter_uri
+    path: Path | None = registry.objects.local_path(uri) if uri else None
+    artifact = Artifact(plan.target.name, plan.target.adapter_digest, path)
+    return load_and_prove(registry.servers, artifact, plan.probe, tolerance=registry.probe_tolerance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    promotion_id: str
+    actor: str
+    seconds: float
+    reason: str = ""
+
+
+def _move(registry: Registry, session: Session, plan: _Plan, proofs: tuple[Proof, ...], move: _Move) -> PromotionRow:
+    """Alias, record, messages and audit entry; only under lock_policy."""
+    now, target = registry.clock.now(), plan.target
+    if not proofs:
+        raise ServingNotProven(server="(none)", model=target.name, reason="nothing was proven")
+    repository.point(session, plan.policy, CHAMPION, target.number, now)
+    proof = {"servers": [one.model_dump(mode="json") for one in proofs]}
+    row = PromotionRow.model_validate(
+        {
+            "promotion_id": move.promotion_id,
+            "sequence": repository.next_promotion_sequence(session, plan.policy),
+            "policy": plan.policy,
+            "action": plan.action,
+            "number": target.number,
+            "adapter_digest": target.adapter_digest,
+            "from_number": plan.champion.number,
+            "actor": move.actor,
+            "proof": proof | {"served_name": target.name},
+            "seconds": move.seconds,
+            "at": now,
+        }
+    )
+    session.add(row)
+    moved = VersionPromoted(
+        policy=plan.policy,
+        version=target.number,
+        adapter_digest=target.adapter_digest,
+        previous_digest=plan.champion.adapter_digest,
+        actor=move.actor,
+        action=plan.action,
+        at=now,
+    )
+    add_message(session, STAGE, VERSION_PROMOTED, plan.policy, moved)
+    announce_route(registry, session, target)
+    detail: dict[str, Any] = {"from": plan.champion.number, "adapter_digest": target.adapter_digest, "proof": proof}
+    audit(
+        registry,
+        session,
+        actor=move.actor,
+        action="version.promoted" if plan.action == "promote" else "version.rolled_back",
+        subject=f"{plan.policy}/{target.number}",
+        detail=detail | {"promotion_id": move.promotion_id, "reason": move.reason},
+    )
+    return row
+
+
+def _close_other_requests(session: Session, policy: str, request_id: str) -> None:
+    """They were judged against a champion that is no longer served."""
+    for row in repository.open_requests(session, policy):
+        if row.request_id != request_id:
+            row.status = RequestStatus.VOID.value
+
+
+def _moved(row: PromotionRow) -> Moved:
+    return Moved.model_validate(
+        {
+            "policy": row.policy,
+            "version": row.number,
+            "name": row.proof["served_name"],
+            "adapter_digest": row.adapter_digest,
+            "action": row.action,
+            "proof": tuple(Proof.model_validate(one) for one in row.proof["servers"]),
+            "seconds": row.seconds,
+        }
+    )

@@ -1,0 +1,217 @@
+"""Proof that a policy server serves the bytes it was told to load.
+
+A load that answers "success" proves nothing: an adapter may never reach the sampler and the base model answers under
+its name (verl#7495, verl#3821), and of several replicas one may be left out. So the artifact's bytes are hashed again,
+the server must list the immutable name with that path, and its greedy completion of a probe prompt must have the
+tokens and logprobs that the trainer computed from the same bytes, which the base model's must not have.
+For the base model itself there is nothing to load; its completion must agree with the base logprobs of the probe as
+far as both say the same, and must not be the adapter's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from matrix.digests import digest_files
+from matrix.errors import ArtifactCorrupt, NotFound, SamplerUnavailable, ServingNotProven
+from matrix.messages.base import Value
+from matrix.messages.run import Probe
+from matrix.ports import PolicyServer
+
+ARTIFACT_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+class Proof(Value):
+    """What one server showed."""
+
+    server: str
+    model: str
+    root: str
+    artifact_sha256: str
+    tokens: int  # of the probe's completion that were compared
+    difference: float  # largest |logprob served - logprob expected|
+    distance: float  # largest |logprob served - logprob of the policy that must not answer|; inf as 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class NamedServer:
+    """A replica and what people call it."""
+
+    address: str
+    server: PolicyServer
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What is to be served; `path` is None for the base model."""
+
+    name: str
+    digest: str
+    path: Path | None
+
+
+def load_and_prove(
+    servers: Sequence[NamedServer], artifact: Artifact, probe: Probe, *, tolerance: float
+) -> tuple[Proof, ...]:
+    """Load on every server, then prove each. Raises ServingNotProven, ArtifactCorrupt or SamplerUnavailable."""
+    if not servers:
+        raise ServingNotProven(server="(none)", model=artifact.name, reason="no policy server is configured")
+    if artifact.path is not None:
+        ensure_bytes(artifact.path, artifact.digest)
+        for one in servers:
+            one.server.load_adapter(artifact.name, artifact.path)
+    return tuple(prove(one, artifact, probe, tolerance=tolerance) for one in servers)
+
+
+def ensure_bytes(path: Path, digest: str) -> None:
+    """Raises ArtifactCorrupt unless the folder's files have this digest."""
+    try:
+        found = digest_files({name: (path / name).read_bytes() for name in ARTIFACT_FILES})
+    except OSError as error:
+        raise NotFound(what="adapter file", name=error.filename) from error
+    if found != digest:
+        raise ArtifactCorrupt(str(path), expected=digest, found=found)
+
+
+def prove(one: NamedServer, artifact: Artifact, probe: Probe, *, tolerance: float) -> Proof:
+    """Whether this server's answers are those of the artifact's bytes."""
+    if artifact.path is not None:
+        ensure_bytes(artifact.path, artifact.digest)  # again: the server may have loaded them since
+    root = _listed_root(one, artifact)
+    tokens, logprobs = one.server.completion_logprobs(artifact.name, probe.prompt)
+    compare = _compare_base if artifact.path is None else _compare_adapter
+    refused, compared, difference, distance = compare(tokens, logprobs, probe, tolerance)
+    if refused:
+        raise ServingNotProven(server=one.address, model=artifact.name, reason=refused)
+    return Proof(
+        server=one.address,
+        model=artifact.name,
+        root=root,
+        artifact_sha256=artifact.digest,
+        tokens=compared,
+        difference=difference,
+        distance=distance,
+    )
+
+
+def _listed_root(one: NamedServer, artifact: Artifact) -> str:
+    models = one.server.served_models()
+    if artifact.name not in models:
+        raise ServingNotProven(server=one.address, model=artifact.name, reason="it is not among the served models")
+    root = models[artifact.name]
+    if artifact.path is not None and Path(root).resolve() != artifact.path.resolve():
+        raise ServingNotProven(server=one.address, model=artifact.name, reason=f"it was loaded from {root}")
+    return root
+
+
+Compared = tuple[str | None, int, float, float]  # why refused, tokens compared, difference, distance
+
+
+def _compare_adapter(tokens: Sequence[str], logprobs: Sequence[float], probe: Probe, tolerance: float) -> Compared:
+    """The same tokens with the same logprobs, which the base model does not give to them."""
+    told_apart = _largest(probe.logprobs, probe.base_logprobs)
+    if told_apart <= 2 * tolerance:
+        return f"the probe cannot tell it from the base model ({told_apart:.4f})", 0, 0.0, told_apart
+    shared = _shared(tokens, probe.tokens)
+    # One server writes the end of text as a token and another does not.
+    if shared < max(1, len(probe.tokens) - 1) or len(tokens) < shared:
+        return f"its completion of the probe leaves the expected one at token {shared}", shared, 0.0, told_apart
+    difference = _largest(logprobs[:shared], probe.logprobs[:shared])
+    distance = _largest(logprobs[:shared], probe.base_logprobs[:shared])
+    if not difference <= tolerance:
+        return f"logprobs differ by {difference:.4f} from the artifact's", shared, difference, distance
+    if not distance > tolerance:
+        return "logprobs are the base model's", shared, difference, distance
+    return None, shared, difference, distance
+
+
+def _compare_base(tokens: Sequence[str], logprobs: Sequence[float], probe: Probe, tolerance: float) -> Compared:
+    """Base logprobs as far as base and adapter write the same; where they part, greedy base is no less likely."""
+    shared = _shared(tokens, probe.tokens)
+    difference = _largest(logprobs[:shared], probe.base_logprobs[:shared]) if shared else 0.0
+    parted = shared < min(len(tokens), len(probe.tokens))
+    if not tokens or not difference <= tolerance:
+        return f"logprobs differ by {difference:.4f} from the base model's", shared, difference, 0.0
+    if parted and logprobs[shared] < probe.base_logprobs[shared] - tolerance:
+        return f"its token {shared} is less likely than one that the base model offers", shared, difference, 0.0
+    distance = 1e9 if parted else _largest(logprobs[:shared], probe.logprobs[:shared])
+    if not distance > tolerance:
+        return "its completion of the probe is the adapter's", shared, difference, distance
+    return None, shared, difference, distance
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _largest(one: Sequence[float], other: Sequence[float]) -> float:
+    return max((abs(a - b) for a, b in zip(one, other, strict=True)), default=0.0)
+
+
+class HttpPolicyServer:
+    """vLLM's LoRA surface over HTTP; implements matrix.ports.PolicyServer."""
+
+    def __init__(self, base_url: str, *, timeout_s: float = 60.0) -> None:
+        self._client = httpx.Client(base_url=base_url, timeout=timeout_s)
+        self._base_url = base_url
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._client.close()
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        """Loading what is loaded is not an error: names are immutable."""
+        answer = self._call("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path.resolve())})
+        if answer.is_error and "already been loaded" not in answer.text:
+            raise ServingNotProven(server=self._base_url, model=name, reason=f"loading failed: {_told(answer)}")
+
+    def unload_adapter(self, name: str) -> None:
+        """One that is not loaded is not an error."""
+        answer = self._call("POST", "/v1/unload_lora_adapter", {"lora_name": name})
+        if answer.is_error and answer.status_code != httpx.codes.NOT_FOUND:
+            raise ServingNotProven(server=self._base_url, model=name, reason=f"unloading failed: {_told(answer)}")
+
+    def served_models(self) -> dict[str, str]:
+        """Model name -> root."""
+        listed = self._json(self._call("GET", "/v1/models"), model="(list)")
+        try:
+            return {str(card["id"]): str(card.get("root") or "") for card in listed["data"]}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ServingNotProven(server=self._base_url, model="(list)", reason="no list of models") from error
+
+    def completion_logprobs(self, model: str, prompt: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """Greedy completion of one user message: tokens and their logprobs."""
+        body = {"model": model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, "logprobs": True}
+        answered = self._json(self._call("POST", "/v1/chat/completions", body), model=model)
+        try:
+            content = answered["choices"][0]["logprobs"]["content"]
+            return tuple(str(one["token"]) for one in content), tuple(float(one["logprob"]) for one in content)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ServingNotProven(server=self._base_url, model=model, reason="it gave no logprobs") from error
+
+    def _call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        try:
+            answer = self._client.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise SamplerUnavailable(f"{self._base_url}: {error or type(error).__name__}") from error
+        if answer.status_code in (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.BAD_GATEWAY):
+            raise SamplerUnavailable(f"{self._base_url}: {_told(answer)}")
+        return answer
+
+    def _json(self, answer: httpx.Response, *, model: str) -> Any:
+        if answer.is_error:
+            raise ServingNotProven(server=self._base_url, model=model, reason=_told(answer))
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise ServingNotProven(server=self._base_url, model=model, reason="its answer is not JSON") from error
+
+
+def _told(answer: httpx.Response) -> str:
+    return f"{answer.status_code} {' '.join(answer.text.split())[:160]}"
