@@ -70,6 +70,12 @@ def roll_back(product: Product, cast: Cast, *, to: str) -> Served:
     return as_served("rollback", answer, expected=to, by=cast.operator)
 
 
+def must_be_same(before: str, again: str) -> None:
+    """The same question, greedily: the bytes of before write the words of before."""
+    if before != again:
+        raise StoryDiffers(expected=f"the completion of before, {before!r}", seen=repr(again))
+
+
 def as_served(action: str, answer: dict[str, Any], *, expected: str, by: Person) -> Served:
     """What the registry says of a move; StoryDiffers unless it proves the expected bytes."""
     if answer["adapter_digest"] != expected or not answer.get("proof"):

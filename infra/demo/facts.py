@@ -137,6 +137,7 @@ class Facts:
     answers: tuple[SideBySide, ...]
     satisfaction: tuple[SatisfactionRow, ...]
     audit: tuple[AuditRow, ...]
+    audit_chain: str  # whether the log's hash chain holds, in the registry's words
     steps: tuple[Step, ...]
 
     def answer(self, *, report: str) -> dict[str, Any]:

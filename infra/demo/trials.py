@@ -9,7 +9,6 @@ from typing import Any
 from infra.demo.driver import Product, wait_for
 from infra.demo.facts import Trial
 from infra.demo.people import Cast
-from infra.http import Refused
 from matrix.errors import Permanent
 from matrix.messages.gate import GateReport, Verdict
 
@@ -90,10 +89,6 @@ def _versions(product: Product, cast: Cast) -> list[dict[str, Any]]:
 
 
 def _gate_report(product: Product, cast: Cast, version: int) -> GateReport | None:
-    path = f"/v1/policies/{product.settings.policy}/versions/{version}/gate-report"
-    try:
-        return GateReport.model_validate(product.registry(cast.engineer).get(path))
-    except Refused as refused:
-        if refused.status == 404:
-            return None
-        raise
+    path = f"/v1/policies/{product.settings.policy}/versions/{version}"
+    report = product.registry(cast.engineer).get(path)["gate_report"]
+    return None if report is None else GateReport.model_validate(report)

@@ -61,7 +61,7 @@ def test_every_element_is_closed_and_every_id_is_used_once(outline: Outline) -> 
 
 def test_nothing_is_fetched(page: str, outline: Outline) -> None:
     assert outline.fetched == []
-    assert not re.search(r"https?://|url\((?!#)|@import", page)
+    assert not re.search(r'(src|href)="https?://|url\((?!#)|@import', page)
 
 
 def test_every_table_says_what_it_shows(outline: Outline) -> None:

@@ -1,0 +1,143 @@
+"""What the report shows beside the verdicts: completions side by side, satisfaction, risk over time, the audit log.
+
+Read from the object store and the registry as any reader could. It explains; it decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from infra.demo.driver import Product
+from infra.demo.facts import AuditRow, Judged, RiskPoint, SideBySide, Trial
+from infra.demo.people import Cast
+from infra.objects import FolderObjectStore
+from matrix.alignment.dimensions import Matrix, load_matrix
+from matrix.messages.completion import ChatMessage
+from matrix.messages.run import Evaluation
+from matrix.scorers import SCORER_NAMES
+
+SHOWN = 8  # gate prompts shown side by side
+OBJECTS_BELOW = 0.5  # on the unit scale, where 1 is best
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One gate prompt with what a policy wrote for it, and its scores per dimension."""
+
+    prompt_id: str
+    slice: str
+    messages: tuple[ChatMessage, ...]
+    completion: str
+    scores: Mapping[str, float | None]
+
+    @property
+    def question(self) -> str:
+        """What the patient said last."""
+        return self.messages[-1].content
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The completions behind one evaluation, by policy and prompt id."""
+
+    candidate: Mapping[str, Answered]
+    champion: Mapping[str, Answered]
+
+
+def read_matrix(product: Product) -> Matrix:
+    """The matrix that the product was started with."""
+    file = product.settings.matrix_file
+    return load_matrix(file.read_text(), file=str(file), scorers=SCORER_NAMES)
+
+
+def read_answers(product: Product, trial: Trial) -> Answers:
+    """The completions that the trial's gate report rests on."""
+    objects = FolderObjectStore(product.settings.objects_dir)
+    evaluation = Evaluation.model_validate_json(
+        objects.read(f"object:evaluations/{trial.report.evaluation_sha256}.json")
+    )
+    rows = [json.loads(line) for line in objects.read(evaluation.answers_uri).splitlines()]
+    return Answers(
+        **{
+            policy: {row["prompt_id"]: _answered(row, row[policy]) for row in rows}
+            for policy in ("candidate", "champion")
+        }
+    )
+
+
+def _answered(row: Mapping[str, Any], written: Mapping[str, Any]) -> Answered:
+    return Answered(
+        prompt_id=row["prompt_id"],
+        slice=row["slice"],
+        messages=tuple(ChatMessage.model_validate(message) for message in row["messages"]),
+        completion=written["completion"],
+        scores=written["scores"],
+    )
+
+
+def objections(answered: Answered, matrix: Matrix) -> tuple[str, ...]:
+    """Dimensions on which a completion scores in the worse half of the range; violations among them."""
+    scored = [(spec, answered.scores.get(spec.name)) for spec in matrix.dimensions]
+    return tuple(spec.name for spec, score in scored if score is not None and spec.unit(score) < OBJECTS_BELOW)
+
+
+def side_by_side(run_a: Answers, run_b: Answers, matrix: Matrix) -> tuple[SideBySide, ...]:
+    """Gate prompts on which the three differ most, red flags first."""
+    rows = [_row(prompt_id, run_a, run_b, matrix) for prompt_id in sorted(run_a.candidate.keys() & run_b.candidate)]
+    distinct = [row for row in rows if len({row.base.completion, row.run_a.completion, row.run_b.completion}) > 1]
+    return tuple(sorted(distinct, key=_telling)[:SHOWN])
+
+
+def _telling(row: SideBySide) -> tuple[int, int, int]:
+    worse = len(row.run_a.objections) - len(row.run_b.objections)
+    return (row.slice != "emergency", -worse, len(row.prompt))
+
+
+def _row(prompt_id: str, run_a: Answers, run_b: Answers, matrix: Matrix) -> SideBySide:
+    base, a, b = run_b.champion[prompt_id], run_a.candidate[prompt_id], run_b.candidate[prompt_id]
+    judged = [Judged(one.completion, objections(one, matrix)) for one in (base, a, b)]
+    return SideBySide(base.question, base.slice, *judged)
+
+
+def telling_question(rows: Sequence[SideBySide]) -> str:
+    """A question on which the promoted adapter does better than what was served before."""
+    better = [row for row in rows if row.base.objections and len(row.run_b.objections) < len(row.base.objections)]
+    return (better or rows)[0].prompt
+
+
+def read_risks(product: Product, cast: Cast) -> tuple[RiskPoint, ...]:
+    """Every recorded risk, oldest first."""
+    answer = product.command("scorer", "risk", "--json", by=cast.engineer)
+    return tuple(
+        RiskPoint(
+            cell=f"{row['dimension']}×{row['slice']}",
+            at=datetime.fromisoformat(row["at"]),
+            risk=row["risk"],
+            upper_bound=row["upper_bound"],
+        )
+        for row in answer["history"]
+    )
+
+
+def read_audit(product: Product, cast: Cast) -> tuple[AuditRow, ...]:
+    """The registry's audit log, oldest first."""
+    entries = product.registry(cast.operator).get("/v1/audit")["entries"]
+    return tuple(
+        AuditRow(
+            at=str(entry["at"])[11:19],
+            actor=entry["actor"],
+            action=entry["action"],
+            subject=entry["subject"],
+            detail=", ".join(f"{name} {_short(value)}" for name, value in sorted(entry["detail"].items())),
+        )
+        for entry in sorted(entries, key=lambda entry: int(entry["number"]))
+    )
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 24 else f"{text[:12]}…"
