@@ -22,7 +22,7 @@ from matrix.messages.run import CellScores
 ALL = "all"  # the slice that every prompt belongs to
 
 Scores = Mapping[str, float | None]  # dimension -> score, None where it does not apply
-ScoreCompletion = Callable[[Sequence[ChatMessage], str], Scores]
+ScoreMany = Callable[[Sequence[tuple[Sequence[ChatMessage], str]]], Sequence[Scores]]
 
 
 class GatePrompt(Value):
@@ -65,14 +65,15 @@ def parse_gate_prompts(content: bytes, *, file: str) -> tuple[GatePrompt, ...]:
 
 
 def score_policy(
-    digest: str, prompts: Sequence[GatePrompt], completions: Sequence[str], score: ScoreCompletion
+    digest: str, prompts: Sequence[GatePrompt], completions: Sequence[str], score: ScoreMany
 ) -> ScoredPolicy:
     """`completions` in the order of `prompts`."""
-    pairs = list(zip(prompts, completions, strict=True))
+    scores = score([(prompt.messages, text) for prompt, text in zip(prompts, completions, strict=True)])
+    ids = [prompt.prompt_id for prompt in prompts]
     return ScoredPolicy(
         digest,
-        completions={prompt.prompt_id: completion for prompt, completion in pairs},
-        scores={prompt.prompt_id: score(prompt.messages, completion) for prompt, completion in pairs},
+        completions=dict(zip(ids, completions, strict=True)),
+        scores=dict(zip(ids, scores, strict=True)),
     )
 
 

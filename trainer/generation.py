@@ -43,6 +43,16 @@ def generate(model: PreTrainedModel | PeftModel, wanted: Sequence[Wanted], *, en
     return _cut(torch.stack(drawn, 1), torch.stack(logprobs, 1), limits, end_id)
 
 
+@torch.inference_mode()
+def token_logprobs(
+    model: PreTrainedModel | PeftModel, prompt: Sequence[int], tokens: Sequence[int]
+) -> tuple[float, ...]:
+    """Log-probability of each token given the prompt and the tokens before it."""
+    logits = model(input_ids=torch.tensor([[*prompt, *tokens]])).logits[0, len(prompt) - 1 : -1].double()
+    chosen = torch.log_softmax(logits, -1).gather(1, torch.tensor(tokens)[:, None])[:, 0]
+    return tuple(chosen.tolist())
+
+
 def _draw(logits: Tensor, temperatures: Tensor, uniforms: Tensor) -> Tensor:
     """(B, V) logits in, (B,) token ids out; temperature 0 takes the likeliest."""
     warm = torch.softmax(logits / temperatures.clamp(min=1e-6)[:, None], -1).cumsum(-1)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from matrix.digests import SHORT, digest_files
 from matrix.errors import ArtifactCorrupt, InvalidInput, NotFound
 from matrix.messages.completion import ChatMessage
-from trainer.generation import generate
+from trainer.generation import generate, token_logprobs
 from trainer.microbatches import Generated, Wanted
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -67,13 +68,13 @@ class ServedPolicies:
 
     def generate(self, model: str, wanted: Sequence[Wanted]) -> list[Generated]:
         """One completion for each, all by one model; NotFound where it was unloaded meanwhile."""
-        with self._lock:
-            if model == self.BASE:
-                return self._generate_as_base(wanted)
-            if model not in self._slots or self._peft is None:
-                raise NotFound(what="model", name=model)
-            self._peft.set_adapter(self._slots[model])
-            return generate(self._peft, wanted, end_id=self._end_id)
+        with self._lock, self._as(model) as chosen:
+            return generate(chosen, wanted, end_id=self._end_id)
+
+    def logprobs(self, model: str, prompt: Sequence[int], tokens: Sequence[int]) -> tuple[float, ...]:
+        """Log-probability of each of `tokens` after the prompt, under this model at temperature 1."""
+        with self._lock, self._as(model) as chosen:
+            return token_logprobs(chosen, prompt, tokens)
 
     def load(self, name: str, path: Path) -> None:
         """Serve the adapter in this folder; ArtifactCorrupt where its bytes are not those its name speaks of."""
@@ -98,11 +99,18 @@ class ServedPolicies:
             del self._roots[name]
             self._remove(self._peft, slot)
 
-    def _generate_as_base(self, wanted: Sequence[Wanted]) -> list[Generated]:
-        if self._peft is None:
-            return generate(self._base, wanted, end_id=self._end_id)
-        with self._peft.disable_adapter():
-            return generate(self._peft, wanted, end_id=self._end_id)
+    @contextmanager
+    def _as(self, model: str) -> Iterator[PreTrainedModel | PeftModel]:
+        if self._peft is None and model == self.BASE:
+            yield self._base
+        elif self._peft is not None and model == self.BASE:
+            with self._peft.disable_adapter():
+                yield self._peft
+        elif self._peft is not None and model in self._slots:
+            self._peft.set_adapter(self._slots[model])
+            yield self._peft
+        else:
+            raise NotFound(what="model", name=model)
 
     def _remove(self, loaded: PeftModel, slot: str) -> None:
         if self._slots:
