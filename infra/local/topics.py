@@ -6,7 +6,9 @@ fewer partitions is reported, not changed: records would leave the order of thei
 
 from __future__ import annotations
 
-from kafka.admin import KafkaAdminClient, NewTopic
+from typing import Any
+
+from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from matrix.errors import BrokerUnavailable, IllegalTransition
@@ -24,7 +26,8 @@ def create_topics(bootstrap: str, *, replication: int = 1) -> list[str]:
         missing = [topic for topic in TOPICS if topic.name not in present]
         _check_partitions(admin, [topic for topic in TOPICS if topic.name in present])
         if missing:
-            admin.create_topics([_declared(topic, replication) for topic in missing])
+            declared = {topic.name: _declared(topic, replication) for topic in missing}
+            admin.create_topics(declared, wait_for_metadata=True)
     except TopicAlreadyExistsError:
         return []  # another command was faster
     except KafkaError as error:
@@ -34,10 +37,10 @@ def create_topics(bootstrap: str, *, replication: int = 1) -> list[str]:
     return [topic.name for topic in missing]
 
 
-def _declared(topic: Topic, replication: int) -> NewTopic:
+def _declared(topic: Topic, replication: int) -> dict[str, Any]:
     kept_ms = int(topic.retention.total_seconds() * 1000)
     policy = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": str(kept_ms)}
-    return NewTopic(topic.name, topic.partitions, replication, topic_configs=policy)
+    return {"num_partitions": topic.partitions, "replication_factor": replication, "configs": policy}
 
 
 def _check_partitions(admin: KafkaAdminClient, topics: list[Topic]) -> None:
