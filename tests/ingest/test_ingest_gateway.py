@@ -21,9 +21,9 @@ from ingest.routes import RouteTable
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent
 from matrix.messages.gate import RouteChanged
+from tests.fakes.chat_server import FakeChatServer
 from tests.fakes.clock import FakeClock
 from tests.fakes.feedback import AT, completion
-from tests.fakes.policy_server import FakePolicyServer
 from tests.fakes.publisher import FakeAsyncPublisher
 from tests.fakes.serving import served
 
@@ -42,7 +42,7 @@ class Door:
     """A gateway that is up, and what stands behind it."""
 
     def __init__(self, database: Database, clock: FakeClock) -> None:
-        self.publisher, self.policy_server, self.routes = FakeAsyncPublisher(), FakePolicyServer(), RouteTable()
+        self.publisher, self.policy_server, self.routes = FakeAsyncPublisher(), FakeChatServer(), RouteTable()
         self.keys = AccessKeys(database, clock)
         numbers = itertools.count(1)
         transport = httpx.ASGITransport(app=self.policy_server.app, raise_app_exceptions=False)

@@ -24,8 +24,8 @@ from matrix.messages.gate import RouteChanged
 from matrix.ports import OutgoingMessage
 from matrix.topics import FEEDBACK_RECEIVED, ROUTE_CHANGED
 from tests.conftest import StackUnderTest
+from tests.fakes.chat_server import FakeChatServer
 from tests.fakes.feedback import completion, thumb
-from tests.fakes.policy_server import FakePolicyServer
 from tests.fakes.serving import served
 from tests.fakes.waiting import until
 
@@ -171,7 +171,7 @@ def test_a_chat_through_the_gateway_can_be_rated_and_the_feedback_names_the_adap
     publisher.close()
     chat = {"model": "clinic-assistant@champion", "messages": [{"role": "user", "content": "Is this dose right?"}]}
     with (
-        served(FakePolicyServer().app) as url,
+        served(FakeChatServer().app) as url,
         gateway(stack, PLUMBLINE_POLICY_SERVER_URLS=url) as client,
         worker(stack),
     ):
