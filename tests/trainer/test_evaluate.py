@@ -114,7 +114,5 @@ def test_a_repeated_prompt_id_is_refused() -> None:
 
 def test_scoring_pairs_every_completion_with_its_prompt() -> None:
     prompts = [prompt("a", "one"), prompt("b", "two")]
-    scored = score_policy(
-        "0" * 64, prompts, ["x", "yy"], lambda pairs: [{"length": float(len(text))} for _, text in pairs]
-    )
+    scored = score_policy("0" * 64, prompts, ["x", "yy"], lambda pairs: [{"size": float(len(t))} for _, t in pairs])
     assert scored.scores == {"a": {"size": 1.0}, "b": {"size": 2.0}}

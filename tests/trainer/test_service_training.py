@@ -1,0 +1,199 @@
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from sqlmodel import select
+
+from infra.database import Database
+from infra.objects import FolderObjectStore
+from infra.tables import OutboxRow
+from matrix.digests import digest_files
+from matrix.errors import ObjectStoreUnavailable, RunDiverged, SnapshotCorrupt
+from matrix.messages.run import CandidateTrained
+from tests.fakes.clock import FakeClock
+from tests.fakes.small_update import SmallRecipe
+from tests.fakes.snapshots import write_snapshot
+from trainer.service import Runs, list_runs
+from trainer.tables import RunRow
+from trainer.training import Trainer
+
+LEASE = timedelta(seconds=60)
+STEPS = 6
+
+
+class Killed(BaseException):
+    """What no `except` of the product catches."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def snapshot(objects: FolderObjectStore) -> str:
+    return write_snapshot(objects)
+
+
+@pytest.fixture
+def config(objects: FolderObjectStore) -> str:
+    return objects.write("recipes/small.toml", b'name = "small"\n')
+
+
+Make = Callable[[str, SmallRecipe], Trainer]
+
+
+@pytest.fixture
+def trainer_named(database: Database, objects: FolderObjectStore, clock: FakeClock, tmp_path: Path) -> Make:
+    def make(name: str, recipe: SmallRecipe) -> Trainer:
+        return Trainer(
+            runs=Runs(database, clock, worker=name, lease=LEASE, wake=lambda: None),
+            objects=objects,
+            clock=clock,
+            base_digest="d" * 64,
+            read_recipe=lambda text, file: recipe,
+            runs_dir=tmp_path / "runs",
+            checkpoint_every=2,
+        )
+
+    return make
+
+
+@pytest.fixture
+def recipe() -> SmallRecipe:
+    return SmallRecipe("small", STEPS)
+
+
+def go_on() -> bool:
+    return False
+
+
+def only_run(database: Database) -> RunRow:
+    [row] = list_runs(database, 10)
+    return row
+
+
+def announced(database: Database) -> list[CandidateTrained]:
+    with database.unit_of_work() as session:
+        rows = session.exec(select(OutboxRow).where(OutboxRow.kind == "message")).all()
+    return [CandidateTrained.model_validate_json(row.payload) for row in rows]
+
+
+def test_two_deliveries_are_one_run_and_one_announcement(
+    trainer_named: Make, recipe: SmallRecipe, snapshot: str, config: str, database: Database
+) -> None:
+    for name in ("one", "two"):
+        trainer_named(name, recipe).train(snapshot, config, "ada", go_on)
+    row = only_run(database)
+    assert (row.status, row.step, row.attempt) == ("trained", STEPS, 1)
+    assert [message.adapter_digest for message in announced(database)] == [row.adapter_digest]
+
+
+def test_the_stored_adapter_has_the_digest_that_is_announced(
+    trainer_named: Make, recipe: SmallRecipe, snapshot: str, config: str, database: Database, objects: FolderObjectStore
+) -> None:
+    trainer_named("one", recipe).train(snapshot, config, "ada", go_on)
+    [message] = announced(database)
+    folder = objects.local_path(message.adapter_uri)
+    assert digest_files({path.name: path.read_bytes() for path in folder.iterdir()}) == message.adapter_digest
+    assert message.adapter_name == f"clinic-assistant-{message.adapter_digest[:12]}"
+    assert (message.author, message.recipe_name) == ("ada", "small")
+
+
+def undisturbed(make: Make, recipe: SmallRecipe, snapshot: str, objects: FolderObjectStore, database: Database) -> str:
+    """Digest of an adapter trained without interruption, as a run of its own."""
+    other = objects.write("recipes/undisturbed.toml", b'name = "undisturbed"\n')
+    make("undisturbed", recipe).train(snapshot, other, "ada", go_on)
+    return announced(database)[-1].adapter_digest
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, 4, STEPS])
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    trainer_named: Make,
+    recipe: SmallRecipe,
+    snapshot: str,
+    config: str,
+    database: Database,
+    clock: FakeClock,
+    objects: FolderObjectStore,
+    killed_at: int,
+) -> None:
+    def kill(step: int) -> None:
+        if step == killed_at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        trainer_named("one", replace(recipe, after_step=kill)).train(snapshot, config, "ada", go_on)
+    trainer_named("two", recipe).train(snapshot, config, "ada", go_on)
+    assert announced(database) == []
+    clock.advance(LEASE * 2)
+    trainer_named("two", recipe).train(snapshot, config, "ada", go_on)
+    [message] = announced(database)
+    assert message.adapter_digest == undisturbed(trainer_named, recipe, snapshot, objects, database)
+
+
+def test_a_run_told_to_stop_is_given_back_and_goes_on_to_the_same_bytes(
+    trainer_named: Make,
+    recipe: SmallRecipe,
+    snapshot: str,
+    config: str,
+    database: Database,
+    objects: FolderObjectStore,
+) -> None:
+    done: list[int] = []
+    stopping = replace(recipe, after_step=done.append)
+    trainer_named("one", stopping).train(snapshot, config, "ada", lambda: len(done) == 3)
+    assert (only_run(database).status, only_run(database).step) == ("running", 3)
+    resumed: list[int] = []
+    trainer_named("two", replace(recipe, after_step=resumed.append)).train(snapshot, config, "ada", go_on)
+    assert resumed == [4, 5, 6]
+    [message] = announced(database)
+    assert message.adapter_digest == undisturbed(trainer_named, recipe, snapshot, objects, database)
+
+
+def test_a_run_that_meets_a_full_disk_can_be_taken_at_once(
+    trainer_named: Make, recipe: SmallRecipe, snapshot: str, config: str, database: Database
+) -> None:
+    def refuse(step: int) -> None:
+        raise ObjectStoreUnavailable("no space left")
+
+    with pytest.raises(ObjectStoreUnavailable):
+        trainer_named("one", replace(recipe, after_step=refuse)).train(snapshot, config, "ada", go_on)
+    trainer_named("two", recipe).train(snapshot, config, "ada", go_on)
+    assert only_run(database).status == "trained"
+
+
+def test_a_run_that_diverges_fails_and_keeps_its_last_good_checkpoint(
+    trainer_named: Make, recipe: SmallRecipe, snapshot: str, config: str, database: Database, tmp_path: Path
+) -> None:
+    with pytest.raises(RunDiverged):
+        trainer_named("one", replace(recipe, diverges_at=5)).train(snapshot, config, "ada", go_on)
+    row = only_run(database)
+    assert row.status == "failed"
+    assert "diverged at step 5" in (row.error or "")
+    assert sorted(path.name for path in (tmp_path / "runs" / row.run_id).iterdir())[-1] == "step-00000004"
+    assert announced(database) == []
+
+
+def test_a_corrupt_shard_fails_the_run_by_name(
+    trainer_named: Make, recipe: SmallRecipe, snapshot: str, config: str, database: Database, objects: FolderObjectStore
+) -> None:
+    shard = objects.local_path(f"{snapshot}/shard-0000.jsonl")
+    shard.write_bytes(shard.read_bytes().replace(b"doctor", b"dealer"))
+    with pytest.raises(SnapshotCorrupt):
+        trainer_named("one", recipe).train(snapshot, config, "ada", go_on)
+    assert only_run(database).status == "failed"
+    assert "shard-0000.jsonl" in (only_run(database).error or "")
+
+
+def test_a_corrupt_manifest_is_refused_before_there_is_a_run(
+    trainer_named: Make, recipe: SmallRecipe, snapshot: str, config: str, database: Database, objects: FolderObjectStore
+) -> None:
+    manifest = objects.local_path(f"{snapshot}/manifest.json")
+    manifest.write_bytes(manifest.read_bytes().replace(b"a test", b"a joke"))
+    with pytest.raises(SnapshotCorrupt):
+        trainer_named("one", recipe).train(snapshot, config, "ada", go_on)
+    assert list_runs(database, 10) == []
