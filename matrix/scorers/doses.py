@@ -131,8 +131,9 @@ def dose_claims(text: str, knowledge: Knowledge, asked: Sequence[Drug] = ()) -> 
 
 
 def _mentions(text: str, knowledge: Knowledge) -> list[tuple[int, int, Drug]]:
-    by_name = {plain(name): drug for drug in knowledge.drugs for name in drug.names()}
-    return [(m.start(), m.end(), by_name[" ".join(m.group().split())]) for m in pattern(tuple(by_name)).finditer(text)]
+    by_name = knowledge.drugs_by_name
+    matches = pattern(knowledge.drug_names).finditer(text)
+    return [(match.start(), match.end(), by_name[" ".join(match.group().split())]) for match in matches]
 
 
 def _owner(sentence: str, match: re.Match[str], named: Sequence[tuple[int, int, Drug]]) -> Drug | None:

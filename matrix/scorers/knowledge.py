@@ -6,6 +6,7 @@ stands for any ending. The file is a clinic's responsibility: a scorer can only 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -14,6 +15,7 @@ from matrix.alignment.declarations import build, parse_toml
 from matrix.digests import digest_json
 from matrix.errors import InvalidMatrix
 from matrix.messages.base import Value
+from matrix.scorers.phrases import plain
 
 Phrase = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True, pattern=r"\w")]
 Phrases = Annotated[tuple[Phrase, ...], Field(min_length=1)]
@@ -85,6 +87,16 @@ class Knowledge(Value):
     action_words: Phrases  # what an actionable sentence holds
     layout: Layout = Layout()
 
+    @cached_property
+    def drugs_by_name(self) -> dict[str, Drug]:
+        """Every name of every drug, as `plain` spells it."""
+        return {plain(name): drug for drug in self.drugs for name in drug.names()}
+
+    @cached_property
+    def drug_names(self) -> tuple[str, ...]:
+        """Keys of `drugs_by_name`."""
+        return tuple(self.drugs_by_name)
+
     def digest(self) -> str:
         """Identity of the declaration: of its values, not of its spelling."""
         return digest_json(self.model_dump(mode="json"))
@@ -103,6 +115,10 @@ def load_knowledge(text: str, *, file: str) -> Knowledge:
         for name in names:
             if names.count(name) > 1:
                 raise InvalidMatrix(file=file, key=f"{table}[{name}].name", value=name, expected="every name once")
+    every = [plain(name) for drug in knowledge.drugs for name in drug.names()]
+    for name in every:
+        if every.count(name) > 1:
+            raise InvalidMatrix(file=file, key="drugs.aliases", value=name, expected="every drug's name once")
     for drug in knowledge.drugs:
         key = f"drugs[{drug.name}]"
         if max(drug.right_doses) > drug.max_single:

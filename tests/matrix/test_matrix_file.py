@@ -113,6 +113,7 @@ BAD_KNOWLEDGE = [
     ("max_single = 1000", "max_single = 100", "drugs[paracetamol].right_doses"),
     ("max_daily = 4000", "max_daily = 400", "drugs[paracetamol].max_single"),
     ('name = "ibuprofen"', 'name = "paracetamol"', "drugs[paracetamol].name"),
+    ('aliases = ["Tylenol"]', 'aliases = ["Ibuprofen"]', "drugs.aliases"),
     ('name = "stroke"', 'name = "chest pain"', "red_flags[chest pain].name"),
     ('unit = "puffs"', 'unit = "puff"', "drugs[salbutamol].unit"),
     ("max_words = 20", "max_word = 20", "layout.max_word"),
