@@ -135,7 +135,7 @@ class Stack:
             return state
         from infra.demo.base import ensure_base  # noqa: PLC0415 - only where no base model was given
 
-        state = state.model_copy(update={"base_model": ensure_base(self.cache).resolve()})
+        state = state.model_copy(update={"base_model": ensure_base(self.cache, self._tell).resolve()})
         save_state(self.home, state)
         return state
 
