@@ -119,7 +119,7 @@ BAD = [
     (body(metric_name="report", value=None), "value"),
     (body(metric_name="regenerate", value=True), "value"),
     (body(mood="good"), "mood"),
-    (body(**{"\ud800": 1}), "\ud800"),
+    (body(**{"\ud800": 1}), "body"),
     (body(metric_name="\ud800"), "metric_name"),
     (body(tags={"a": 1}), "tags.a"),
     (body(occurred_at="yesterday"), "occurred_at"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from ingest import service
 from matrix.messages.gate import RouteChanged
 from matrix.ports import OutgoingMessage
 from matrix.topics import FEEDBACK_RECEIVED, ROUTE_CHANGED
-from tests.conftest import StackUnderTest
+from tests.conftest import REPOSITORY, StackUnderTest
 from tests.fakes.chat_server import FakeChatServer
 from tests.fakes.feedback import completion, thumb
 from tests.fakes.serving import served
@@ -31,6 +32,7 @@ from tests.fakes.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
+DATA = Path(os.environ.get("PLUMBLINE_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 EVENTS, COMPLETIONS, DUPLICATES = 600, 150, 60
 ROWS = "SELECT event_id, completion_id, kind, state, reason FROM ingest.feedback ORDER BY event_id"
 COMPLETION_ROWS = "SELECT completion_id, body FROM ingest.completions ORDER BY completion_id"
@@ -92,8 +94,10 @@ def recording(folder: Path) -> Path:
     return file
 
 
-def replay(stack: StackUnderTest, client: httpx.Client, file: Path, *more: str) -> subprocess.Popen[str]:
-    arguments = ("replay", str(file), "--format", "jsonl", "--json", *more)
+def replay(
+    stack: StackUnderTest, client: httpx.Client, file: Path, *more: str, form: str = "jsonl"
+) -> subprocess.Popen[str]:
+    arguments = ("replay", str(file), "--format", form, "--json", *more)
     key = client.headers["Authorization"].removeprefix("Bearer ")
     return plumbline(stack, *arguments, PLUMBLINE_GATEWAY_URL=str(client.base_url), PLUMBLINE_API_KEY=key)
 
@@ -182,3 +186,16 @@ def test_a_chat_through_the_gateway_can_be_rated_and_the_feedback_names_the_adap
         assert client.post("/v1/feedback", json=rated).status_code == 202
         until(lambda: client.get("/v1/counts").json()["accepted"] == 1, "the accepted thumb")
     assert rows(stack, "SELECT adapter_digest FROM ingest.completions") == [(digest,)]
+
+
+def test_real_recordings_reconcile_and_a_second_replay_only_adds_duplicates(stack: StackUnderTest) -> None:
+    files = [(DATA / "convai2-wild" / "data_intermediate.json", "convai2")]
+    files += [(file, "qa-from-hf") for file in sorted((DATA / "qa-from-hf" / "long_term").glob("*.jsonl.gz"))]
+    if not all(file.exists() for file, _ in files):
+        pytest.skip(f"recordings are absent from {DATA}; set PLUMBLINE_TEST_DATA to the folder of public recordings")
+    with gateway(stack) as client, worker(stack):
+        for file, form in files:
+            first, second = (answer(replay(stack, client, file, form=form)) for _ in range(2))
+            events = first["sent"]["events"]
+            assert (first["received"], first["accepted"]) == (events, events)
+            assert (second["received"], second["duplicate"], second["accepted"]) == (events, events, 0)
