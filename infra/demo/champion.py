@@ -14,6 +14,7 @@ BASE_NAME = "base"
 ADAPTER_HEADER = "X-Plumbline-Adapter"
 ROUTE_PATIENCE_S = 30.0
 MAX_TOKENS = 96
+TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +38,17 @@ def register_base(product: Product, cast: Cast, *, digest: str) -> None:
 
 def ask(product: Product, person: Person, question: str) -> Reply | None:
     """Greedy, so that the same bytes give the same words; None while the gateway has no route yet."""
-    answer = httpx.post(
-        f"{product.settings.gateway_url}/v1/chat/completions",
-        headers={"Authorization": f"Bearer {person.key}"},
-        json={
-            "model": f"{product.settings.policy}@champion",
-            "messages": [{"role": "user", "content": question}],
-            "temperature": 0,
-            "max_tokens": MAX_TOKENS,
-        },
-        timeout=60,
-    )
+    body = {
+        "model": f"{product.settings.policy}@champion",
+        "messages": [{"role": "user", "content": question}],
+        "temperature": 0,
+        "max_tokens": MAX_TOKENS,
+    }
+    url, key = f"{product.settings.gateway_url}/v1/chat/completions", {"Authorization": f"Bearer {person.key}"}
+    try:
+        answer = httpx.post(url, headers=key, json=body, timeout=TIMEOUT_S)
+    except httpx.TransportError:
+        return None
     if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE):
         return None
     if not answer.is_success:

@@ -9,10 +9,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import mean
 from typing import Any
 
+from infra.demo import preferences
 from infra.demo.driver import Product
-from infra.demo.facts import AuditRow, Judged, RiskPoint, SideBySide, Trial
+from infra.demo.facts import AuditRow, Judged, RiskPoint, SatisfactionRow, SideBySide, Trial
 from infra.demo.people import Cast
 from infra.objects import FolderObjectStore
 from matrix.alignment.dimensions import Matrix, load_matrix
@@ -48,6 +50,28 @@ class Answers:
     champion: Mapping[str, Answered]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of the policies beside the verdicts."""
+
+    rows: tuple[SideBySide, ...]
+    satisfaction: tuple[SatisfactionRow, ...]
+
+
+def compare(product: Product, run_a: Trial, run_b: Trial) -> Shown:
+    """Completions side by side, and satisfaction as learned beside the simulator's truth."""
+    a, b = read_answers(product, run_a), read_answers(product, run_b)
+    policies = {"base": b.champion, "run A": a.candidate, "run B": b.candidate}
+    satisfaction = tuple(_satisfaction(name, list(answers.values())) for name, answers in policies.items())
+    return Shown(side_by_side(a, b, read_matrix(product)), satisfaction)
+
+
+def _satisfaction(policy: str, answers: Sequence[Answered]) -> SatisfactionRow:
+    learned = [score for one in answers if (score := one.scores.get("satisfaction")) is not None]
+    truth = [preferences.satisfaction_probability(one.messages, one.completion) for one in answers]
+    return SatisfactionRow(policy, len(answers), mean(learned) if learned else 0.0, mean(truth) if truth else 0.0)
+
+
 def read_matrix(product: Product) -> Matrix:
     """The matrix that the product was started with."""
     file = product.settings.matrix_file
@@ -62,20 +86,17 @@ def read_answers(product: Product, trial: Trial) -> Answers:
     )
     rows = [json.loads(line) for line in objects.read(evaluation.answers_uri).splitlines()]
     return Answers(
-        **{
-            policy: {row["prompt_id"]: _answered(row, row[policy]) for row in rows}
-            for policy in ("candidate", "champion")
-        }
+        **{role: {row["prompt_id"]: _answered(row, role) for row in rows} for role in ("candidate", "champion")}
     )
 
 
-def _answered(row: Mapping[str, Any], written: Mapping[str, Any]) -> Answered:
+def _answered(row: Mapping[str, Any], role: str) -> Answered:
     return Answered(
         prompt_id=row["prompt_id"],
         slice=row["slice"],
         messages=tuple(ChatMessage.model_validate(message) for message in row["messages"]),
-        completion=written["completion"],
-        scores=written["scores"],
+        completion=row["completions"][role],
+        scores=row["scores"][role],
     )
 
 
@@ -123,10 +144,10 @@ def read_risks(product: Product, cast: Cast) -> tuple[RiskPoint, ...]:
     )
 
 
-def read_audit(product: Product, cast: Cast) -> tuple[AuditRow, ...]:
-    """The registry's audit log, oldest first."""
-    entries = product.registry(cast.operator).get("/v1/audit")["entries"]
-    return tuple(
+def read_audit(product: Product, cast: Cast) -> tuple[tuple[AuditRow, ...], str]:
+    """The registry's audit log, oldest first, and whether its hash chain holds."""
+    answer = product.registry(cast.operator).get("/v1/audit")
+    rows = tuple(
         AuditRow(
             at=str(entry["at"])[11:19],
             actor=entry["actor"],
@@ -134,8 +155,9 @@ def read_audit(product: Product, cast: Cast) -> tuple[AuditRow, ...]:
             subject=entry["subject"],
             detail=", ".join(f"{name} {_short(value)}" for name, value in sorted(entry["detail"].items())),
         )
-        for entry in sorted(entries, key=lambda entry: int(entry["number"]))
+        for entry in sorted(answer["entries"], key=lambda entry: int(entry["number"]))
     )
+    return rows, str(answer["chain"])
 
 
 def _short(value: object) -> str:

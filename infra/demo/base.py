@@ -1,0 +1,107 @@
+"""The base model of the clinic: fitted once on the generated corpus, kept by the hash of all that it follows from.
+
+What counts is the text, the files of the trainer that fits it and the versions of its libraries; a change of any fits
+anew beside the old. A folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from infra.demo import corpus
+from infra.demo.driver import last_line, run_command
+from matrix.digests import digest_bytes, digest_json
+from matrix.errors import StackFailed
+
+CORPUS_SEED = 0  # the assistant that the clinic has; the story's seed is that of patients and gate prompts
+FITTING_PATIENCE_S = 900.0
+LIBRARIES = ("torch", "transformers", "tokenizers")
+FITTED_BY = Path(__file__).parents[2] / "trainer" / "base.py"
+DIGEST = "digest.txt"  # beside the model, written last
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a stack is started on."""
+
+    base_model: Path
+    digest: str
+    gate_prompts: Path
+    was_cached: bool
+
+
+def ensure_base(cache: Path, tell: Callable[[str], None] | None = None) -> Path:
+    """The folder of the base model, fitted now if it is not there; StackFailed where that does not work."""
+    return _ensure_entry(cache, tell or _to_stderr) / "model"
+
+
+def ensure_ground(cache: Path, *, seed: int, tell: Callable[[str], None]) -> Ground:
+    """The base model, and this seed's gate prompts."""
+    before = set(cache.glob("base-*"))
+    entry = _ensure_entry(cache, tell)
+    content = corpus.gate_lines(seed)
+    prompts = cache / f"gate-{digest_bytes(content)[:16]}.jsonl"
+    if not prompts.exists():
+        draft = prompts.with_suffix(f".{os.getpid()}")
+        draft.write_bytes(content)
+        draft.replace(prompts)
+    return Ground(entry / "model", (entry / DIGEST).read_text(), prompts, was_cached=entry in before)
+
+
+def _ensure_entry(cache: Path, tell: Callable[[str], None]) -> Path:
+    text = corpus.dialogue_lines(CORPUS_SEED)
+    entry = cache / f"base-{_identity(text)[:16]}"
+    if not entry.exists():
+        tell("fitting the base model on generated text; once, about a minute")
+        with _appearing(entry) as draft:
+            (draft / "corpus.jsonl").write_bytes(text)
+            (draft / DIGEST).write_text(_fit(draft / "corpus.jsonl", draft / "model"))
+    return entry
+
+
+def _identity(text: bytes) -> str:
+    versions = [version(name) for name in LIBRARIES]
+    return digest_json([digest_bytes(text), digest_bytes(FITTED_BY.read_bytes()), versions])
+
+
+def _fit(text: Path, model: Path) -> str:
+    """Digest of the model that the trainer fitted."""
+    arguments = ("trainer", "fit-base", str(text), "--output", str(model), "--json")
+    done = run_command(arguments, home=text.parent, patience_s=FITTING_PATIENCE_S)
+    if done.returncode != 0:
+        raise StackFailed(
+            part="base model",
+            reason=last_line(done.stdout + done.stderr),
+            remedy="Run `plumbline trainer fit-base -h` to try it alone.",
+        )
+    return str(json.loads(done.stdout)["digest"])
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """A folder to write into that gets its name once it is whole; of two writers, the first wins."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".draft-"))
+    try:
+        yield draft
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
