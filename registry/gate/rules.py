@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from matrix.alignment.dimensions import DimensionSpec, Matrix
-from matrix.digests import digest_json
+from matrix.digests import digest_bytes
 from matrix.messages.gate import Finding, GateReport, Verdict
 from matrix.messages.run import CellScores, Evaluation
 from registry.gate import statistics
@@ -253,7 +253,7 @@ def _report(
         candidate=evaluation.candidate,
         champion=evaluation.champion,
         anchor=evaluation.anchor,
-        evaluation_sha256=digest_json(evaluation.model_dump(mode="json")),
+        evaluation_sha256=digest_bytes(evaluation.model_dump_json().encode()),
         matrix_sha256=matrix.digest(),
         verdict=verdict,
         reasons=reasons,

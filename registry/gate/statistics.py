@@ -138,7 +138,7 @@ def needed_for_hard_margin(discordant: float, margin: float, *, alpha: float) ->
     """Prompts with which a candidate that is equal, with this share of discordant pairs, would clear the margin."""
     n = 16
     while n < 1 << 24 and tango_lower(n * discordant / 2, n * discordant / 2, n, alpha=alpha) <= -margin:
-        n = math.ceil(n * 1.05)
+        n = math.ceil(n * 1.2)
     return n
 
 
