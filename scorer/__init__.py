@@ -1,0 +1,1 @@
+"""From events to scores, risk priorities and snapshots."""
