@@ -18,6 +18,7 @@ class TrainerSettings(Settings):
     sweep_s: int = Field(default=10, ge=1)  # how often a worker looks for such runs
     checkpoint_every: int = Field(default=10, ge=1)  # steps
     evaluation_batch: int = Field(default=128, ge=1)  # prompts generated at once
+    evaluation_max_tokens: int = Field(default=128, ge=1)  # of one completion
     serve_max_batch: int = Field(default=32, ge=1)  # completions generated at once
     serve_max_tokens: int = Field(default=512, ge=1)  # of one completion
     serve_max_waiting: int = Field(default=1024, ge=1)  # completions; beyond it a request is answered 503
