@@ -106,12 +106,13 @@ def permuted(one: CellScores, order: list[int]) -> CellScores:
 def test_swapping_candidate_and_champion_negates_every_difference(seed: int, rate: float) -> None:
     drawn = draw(seed, shift=0.03, rate=rate)
     swapped = drawn
-    for index, one in enumerate(drawn.cells):
-        swapped = with_cell(swapped, index, candidate=one.champion, champion=one.candidate)
+    for index, scores in enumerate(drawn.cells):
+        swapped = with_cell(swapped, index, candidate=scores.champion, champion=scores.candidate)
     pairs = zip(judge(drawn, MATRIX).findings, judge(swapped, MATRIX).findings, strict=True)
     for one, other in ((a, b) for a, b in pairs if a.rule == "champion"):
         assert one.difference is not None
         assert other.difference == pytest.approx(-one.difference, abs=1e-12)
+        assert one.low is not None and one.high is not None  # noqa: PT018
         assert (other.low, other.high) == (pytest.approx(-one.high, abs=1e-8), pytest.approx(-one.low, abs=1e-8))
 
 

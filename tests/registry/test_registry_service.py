@@ -22,8 +22,8 @@ from registry.serving import HttpPolicyServer, NamedServer
 from tests.fakes.clock import FakeClock
 from tests.fakes.evaluations import PROBE, cell, evaluation_of, matrix_of, soft
 from tests.fakes.evaluations import hard as hard_spec
-from tests.fakes.serving import served
 from tests.fakes.lora_server import FakeLoraServer, Spoken
+from tests.fakes.serving import served
 
 POLICY, BASE = "clinic-assistant", "a" * 64
 SOFT, HARD = soft(), hard_spec()
