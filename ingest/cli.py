@@ -94,7 +94,11 @@ def list_dead_letters(*, reason: str | None, limit: int, as_json: bool) -> None:
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="With --as-recorded: times as fast.")
 @click.option("--to", type=click.Choice(["gateway", "kafka"]), default="gateway", show_default=True)
 @click.option("--policy", default="replayed", show_default=True, help="Policy that the completions are credited to.")
-@click.option("--keep-times", is_flag=True, help="Send recorded times as they are; else the recording ends now.")
+@click.option(
+    "--keep-times",
+    is_flag=True,
+    help="Send recorded times as they are; else the recording ends now, squeezed to half the age limit.",
+)
 @click.option("--settle-s", default=120.0, show_default=True, help="How long to wait for the counts.")
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 @click.pass_context
@@ -103,7 +107,7 @@ def replay_command(ctx: click.Context, /, **options: Any) -> None:
     asked = Asked(**options)
     recording = replay.load(Source(asked.file, _text_of(asked.file), asked.policy), FORMATS[asked.form])
     if not asked.keep_times:
-        recording = replay.moved(recording, SystemClock().now())
+        recording = replay.moved(recording, SystemClock().now(), IngestSettings.load().max_age / 2)
     sent, grown = asyncio.run(_replayed(recording, asked))
     ctx.exit(_report(recording, sent, grown, as_json=asked.as_json))
 

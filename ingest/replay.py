@@ -97,18 +97,23 @@ def _items(rows: Sequence[Recorded]) -> Iterator[Item]:
         yield from (Item(row.line, event.occurred_at, event) for event in row.events)
 
 
-def moved(recording: Recording, now: datetime) -> Recording:
-    """The same recording, ending now: old feedback is refused, and what counts in a recording is its order."""
+def moved(recording: Recording, now: datetime, longest: timedelta) -> Recording:
+    """The same recording, ending now and squeezed into `longest` where it is longer.
+
+    Old feedback is refused, and what counts in a recording is its order; items keep the times of the recording.
+    """
     if not recording.items:
         return recording
-    by = now - max(item.at for item in recording.items)
-    return Recording(recording.rows, tuple(_moved(item, by) for item in recording.items), recording.bad_rows)
+    times = [item.at for item in recording.items]
+    span = max(times) - min(times)
+    scale = min(1.0, longest / span) if span else 1.0
+    items = tuple(_moved(item, now - (max(times) - item.at) * scale) for item in recording.items)
+    return Recording(recording.rows, items, recording.bad_rows)
 
 
-def _moved(item: Item, by: timedelta) -> Item:
-    at = item.at + by
+def _moved(item: Item, at: datetime) -> Item:
     name = "served_at" if isinstance(item.message, CompletionServed) else "occurred_at"
-    return Item(item.line, at, item.message.model_copy(update={name: at}))
+    return Item(item.line, item.at, item.message.model_copy(update={name: at}))
 
 
 def due_times(recording: Recording, *, rate: float | None, speed: float | None) -> list[tuple[float, Item]]:

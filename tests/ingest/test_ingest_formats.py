@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def dialogue(*messages: tuple[str, int | None], rating: int | None = None) -> di
         for n, (who, score) in enumerate(messages)
     ]
     return {
-        "dialog": said, "start_time": "2018-07-09 04:00:00", "end_time": "2018-07-09 05:00:00.5",
+        "dialog": said, "start_time": "2018-07-09 04:00:00", "end_time": "2018-07-09 05:00:00",
         "bot_profile": ["i like tea."], "user_profile": [], "eval_score": rating, "profile_match": "",
         "participant1_id": {"class": "User", "user_id": "u"}, "participant2_id": {"class": "Bot", "user_id": "b"},
     }  # fmt: skip
@@ -109,11 +110,12 @@ def test_a_row_of_any_other_shape_is_a_bad_row(form: str, value: object) -> None
     assert len(found.bad_rows) == 1
 
 
-def test_moving_a_recording_keeps_its_order_and_its_ids_and_ends_now() -> None:
+def test_moving_a_recording_keeps_its_order_and_its_ids_and_ends_now_within_the_limit() -> None:
     found = load("convai2", json.dumps([dialogue(("Bot", 1), ("Bot", 0), rating=2)]))
-    moved = replay.moved(found, AT)
-    assert max(item.at for item in moved.items) == AT
+    moved = replay.moved(found, AT, timedelta(minutes=6))
+    assert [event.occurred_at for event in moved.events()] == [AT - timedelta(minutes=m) for m in (6, 3, 0)]
     assert [event.event_id for event in moved.events()] == [event.event_id for event in found.events()]
+    assert [item.at for item in moved.items] == [item.at for item in found.items]
 
 
 def test_messages_are_due_at_a_rate_or_as_recorded() -> None:
