@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from registry.gate import statistics
 
@@ -85,3 +86,10 @@ def test_holm_refuses_in_steps() -> None:
     assert statistics.holm([0.01, 0.04, 0.03], alpha=0.05) == (True, False, False)
     assert statistics.holm([0.01, 0.02, 0.04], alpha=0.05) == (True, True, True)
     assert statistics.holm([], alpha=0.05) == ()
+
+
+@budget(max_examples=10)
+@given(p_values=st.lists(st.floats(0, 0.1), min_size=1, max_size=8))
+def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:
+    expected = multipletests(p_values, alpha=0.05, method="holm")[0]
+    assert statistics.holm(p_values, alpha=0.05) == tuple(map(bool, expected))
