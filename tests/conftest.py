@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from infra.database import Database
 from infra.database_migration import migrate
 from infra.local.servers import Servers
 from infra.local.servers import servers as local_servers
-from infra.local.stack import Stack
 from infra.local.topics import create_topics
 from infra.objects import FolderObjectStore
 from matrix.topics import TOPICS
@@ -81,10 +79,8 @@ class StackUnderTest:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    """Kafka, PostgreSQL and Redis of the local stack, once for the session; what a killed session left is ended."""
+    """Kafka, PostgreSQL and Redis of the local stack, once for the session; sessions side by side get one each."""
     home = REPOSITORY / ".plumbline" / "test" / "stack"
-    Stack(home).down()
-    shutil.rmtree(home, ignore_errors=True)
     with local_servers(home, cache=REPOSITORY / ".plumbline" / "cache") as running:
         yield running
 
@@ -106,6 +102,7 @@ def stack(servers: Servers, tmp_path: Path) -> Iterator[StackUnderTest]:
     }
     yield StackUnderTest(servers, database, environment)
     database.close()
+    _drop_database(servers.database_url, url)
 
 
 def _empty_topics(kafka: str) -> None:
@@ -121,8 +118,16 @@ def _empty_topics(kafka: str) -> None:
 
 def _empty_database(url: str) -> str:
     name = f"test_{uuid.uuid4().hex}"
+    _administer(url, f"CREATE DATABASE {name}")
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def _drop_database(url: str, dropped: str) -> None:
+    _administer(url, f"DROP DATABASE {make_url(dropped).database} WITH (FORCE)")
+
+
+def _administer(url: str, statement: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(statement))
     engine.dispose()
-    return make_url(url).set(database=name).render_as_string(hide_password=False)
