@@ -1,0 +1,109 @@
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from infra.database import Database
+from infra.objects import FolderObjectStore
+from infra.tables import OutboxRow
+from matrix.alignment.dimensions import load_matrix
+from matrix.errors import ArtifactCorrupt
+from matrix.messages.run import CandidateEvaluated, Evaluation
+from matrix.scorers import SCORER_NAMES
+from matrix.scorers.knowledge import load_knowledge
+from matrix.scorers.learned import LearnedScorer, NgramModel
+from tests.fakes.clock import FakeClock
+from tests.fakes.snapshots import write_snapshot
+from tests.fakes.tiny_qwen import save_tiny_adapter, save_tiny_base
+from trainer.base_model import base_digest, load_base
+from trainer.evaluation import EvaluationAsked, Evaluator
+from trainer.policies import ServedPolicies
+from trainer.snapshots import Snapshot
+
+PROJECT = Path(__file__).parents[2]
+QUESTIONS = ("I have chest pain, what now?", "May I take ibuprofen?", "question 1", "Is it a cold?")
+
+
+def learned(snapshot: Snapshot) -> Mapping[str, LearnedScorer]:
+    return {"satisfaction": NgramModel(0.1, {"doctor": 1.0}), "report_risk": NgramModel(-1.0, {})}
+
+
+@pytest.fixture(scope="module")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def evaluator(database: Database, objects: FolderObjectStore, clock: FakeClock, base_folder: Path) -> Evaluator:
+    def open_policies() -> ServedPolicies:
+        base = load_base(base_folder)
+        return ServedPolicies(base.model, base.tokenizer, root=str(base_folder))
+
+    return Evaluator(
+        database=database,
+        objects=objects,
+        clock=clock,
+        matrix=load_matrix((PROJECT / "matrix.toml").read_text(), file="matrix.toml", scorers=SCORER_NAMES),
+        knowledge=load_knowledge((PROJECT / "infra/demo/clinic.toml").read_text(), file="clinic.toml"),
+        base_digest=base_digest(base_folder),
+        open_policies=open_policies,
+        learned_for=learned,
+        batch=3,
+        max_tokens=8,
+    )
+
+
+@pytest.fixture
+def asked(objects: FolderObjectStore, tmp_path: Path, evaluator: Evaluator) -> EvaluationAsked:
+    """The candidate is the champion; the anchor is the base."""
+    name, folder, digest = save_tiny_adapter(tmp_path, 1)
+    for path in folder.iterdir():
+        objects.write(f"adapters/{name}/{path.name}", path.read_bytes())
+    rows = [
+        {"prompt_id": f"p{number}", "messages": [{"role": "user", "content": text}]}
+        for number, text in enumerate(QUESTIONS)
+    ]
+    prompts = objects.write("gates/g.jsonl", "\n".join(json.dumps(row) for row in rows).encode())
+    uri = f"object:adapters/{name}"
+    return EvaluationAsked(
+        policy="clinic",
+        candidate_uri=uri,
+        candidate_digest=digest,
+        champion_uri=uri,
+        champion_digest=digest,
+        anchor_uri="",
+        anchor_digest=evaluator.base_digest,
+        gate_prompts_uri=prompts,
+        snapshot_uri=write_snapshot(objects),
+    )
+
+
+def announced(database: Database) -> list[CandidateEvaluated]:
+    with database.unit_of_work() as session:
+        rows = session.exec(select(OutboxRow)).all()
+    return [CandidateEvaluated.model_validate_json(row.payload) for row in rows]
+
+
+def test_an_evaluation_of_the_champion_itself_differs_nowhere_and_is_announced_once(
+    evaluator: Evaluator, asked: EvaluationAsked, database: Database, objects: FolderObjectStore
+) -> None:
+    assert [evaluator.evaluate(asked), evaluator.evaluate(asked)] == [True, False]
+    [message] = announced(database)
+    evaluation = Evaluation.model_validate_json(objects.read(message.evaluation_uri))
+    assert evaluation.cells
+    assert all(cell.candidate == cell.champion for cell in evaluation.cells)
+    assert evaluation.leaked_prompts == 1
+    assert evaluation.probe.logprobs != evaluation.probe.base_logprobs
+    assert len(objects.read(evaluation.answers_uri).splitlines()) == len(QUESTIONS)
+
+
+def test_wrong_bytes_are_refused_before_anything_is_answered(
+    evaluator: Evaluator, asked: EvaluationAsked, database: Database
+) -> None:
+    for wrong in (replace(asked, candidate_digest="0" * 64), replace(asked, anchor_digest="0" * 64)):
+        with pytest.raises(ArtifactCorrupt):
+            evaluator.evaluate(wrong)
+    assert announced(database) == []
