@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlmodel import select
 
-from infra.access import AccessKeys, Principal, Scope, ensure_scope
+from infra.access import REMEMBERED, AccessKeys, Principal, Scope, ensure_scope
 from infra.database import Database
 from infra.tables import ApiKeyRow
 from matrix.errors import AccessDenied, InvalidInput, NotFound
@@ -43,6 +43,16 @@ def test_a_revoked_key_is_refused_and_an_unknown_one_cannot_be_revoked(keys: Acc
         keys.authenticate(key)
     with pytest.raises(NotFound):
         keys.revoke("nobody")
+
+
+def test_a_revocation_elsewhere_is_seen_within_seconds(keys: AccessKeys, database: Database, clock: FakeClock) -> None:
+    elsewhere = AccessKeys(database, clock)
+    key = keys.create("ana", [Scope.VIEW])
+    keys.authenticate(key)
+    elsewhere.revoke(str(keys.listed()[0]["key_id"]))
+    clock.advance(REMEMBERED)
+    with pytest.raises(AccessDenied, match="revoked"):
+        keys.authenticate(key)
 
 
 def test_no_scope_implies_another(keys: AccessKeys) -> None:
