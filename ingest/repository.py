@@ -23,7 +23,7 @@ _ARRAYS = {
     "received_at": "timestamptz[]",
     "set_aside_at": "timestamptz[]",
 }
-Key = tuple[str, int, int, int]
+Key = tuple[str, int, int, int, str]  # where an event lay, and the digest of what lay there
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,17 @@ def take_turn(session: Session) -> None:
     _run(session, "SELECT pg_advisory_xact_lock(:turn)", {"turn": TURN})
 
 
-def delivered(session: Session, positions: Sequence[Position]) -> set[Key]:
-    """Which positions have had their effect."""
+def delivered(session: Session, keys: Sequence[Key]) -> set[Key]:
+    """Which deliveries have had their effect."""
     query = """
-        SELECT d.topic, d.partition, d."offset", d.position FROM ingest.deliveries d
+        SELECT topic, partition, "offset", position, payload_sha256 FROM ingest.deliveries
         JOIN unnest(CAST(:topic AS text[]), CAST(:partition AS integer[]), CAST(:offset AS bigint[]),
-                    CAST(:position AS integer[])) AS p(topic, partition, "offset", position)
-        ON (d.topic, d.partition, d."offset", d.position) = (p.topic, p.partition, p."offset", p.position)
+                    CAST(:position AS integer[]), CAST(:payload_sha256 AS text[]))
+             AS wanted(topic, partition, "offset", position, payload_sha256)
+        USING (topic, partition, "offset", position, payload_sha256)
     """
-    return {
-        (row[0], row[1], row[2], row[3]) for row in _run(session, query, _columns([p.model_dump() for p in positions]))
-    }
+    columns = {name: [key[index] for key in keys] for index, name in enumerate(_KEY)}
+    return {(row[0], row[1], row[2], row[3], row[4]) for row in _run(session, query, columns)}
 
 
 def feedback_fingerprints(session: Session, event_ids: Sequence[str]) -> dict[str, str]:
@@ -91,9 +91,10 @@ def add_deliveries(session: Session, rows: Sequence[DeliveryRow]) -> None:
 
 
 def add_dead_letters(session: Session, rows: Sequence[DeadLetterRow]) -> set[Key]:
-    """Insert-or-ignore; returns the positions that were new."""
-    returned = _insert(session, DeadLetterRow, rows, 'RETURNING topic, "partition", "offset", "position"')
-    return {(row[0], row[1], row[2], row[3]) for row in returned}
+    """Insert-or-ignore; returns the keys that were new."""
+    returning = 'RETURNING topic, "partition", "offset", "position", payload_sha256'
+    returned = _insert(session, DeadLetterRow, rows, returning)
+    return {(row[0], row[1], row[2], row[3], row[4]) for row in returned}
 
 
 def accept_waiting(session: Session, completion_ids: Sequence[str]) -> list[Waiting]:
@@ -163,10 +164,10 @@ def _insert(
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {name: [] for name in _POSITION}
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-_POSITION = ("topic", "partition", "offset", "position")
+_KEY = ("topic", "partition", "offset", "position", "payload_sha256")
 
 
 def _run(session: Session, query: str, values: Mapping[str, Any]) -> Sequence[Any]:

@@ -1,9 +1,9 @@
 """One use case a function, one transaction each. Every effect is keyed, so any batch may come again.
 
-Counting: an event read from Kafka leaves exactly one delivery, keyed by its position; a delivery is the first of its
-id, a duplicate, or dead. The first of an id is a feedback row, which is accepted, pending or dead. Hence
-received = accepted + duplicate + dead + pending, at every instant, however often a record is read.
-A position names an event for as long as the Kafka cluster lives: rows must not outlive the cluster they count.
+Counting: an event read from Kafka leaves exactly one delivery, keyed by its position and the digest of its bytes (a
+broker made anew starts its offsets again); a delivery is the first of its id, a duplicate, or dead. The first of an
+id is a feedback row, which is accepted, pending or dead. Hence received = accepted + duplicate + dead + pending, at
+every instant, however often a record is read.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from infra.outbox import add_message
 from ingest import repository, steps
 from ingest.steps import Arrival, Duplicate, First, Placed, Reason, State
 from ingest.tables import CompletionRow, DeadLetterRow, DeliveryRow, FeedbackRow
+from matrix.digests import digest_bytes
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import DeadFeedback, FeedbackAccepted, FeedbackEvent, Position
 from matrix.results import DeadLetter, Ok
@@ -43,7 +44,7 @@ def receive_feedback(database: Database, arrivals: Sequence[Arrival[FeedbackEven
     events = [arrival.judged.value for arrival in arrivals if isinstance(arrival.judged, Ok)]
     with database.unit_of_work() as session:
         repository.take_turn(session)
-        seen = repository.delivered(session, [arrival.position for arrival in arrivals])
+        seen = repository.delivered(session, [_key(arrival.position, arrival.raw) for arrival in arrivals])
         stored = repository.feedback_fingerprints(session, sorted({event.event_id for event in events}))
         served = repository.completion_bodies(session, sorted({event.completion_id for event in events}))
         placed = steps.place(_new(arrivals, seen), stored, frozenset(served))
@@ -131,12 +132,12 @@ def _sorted_out(
 
 def _new(arrivals: Sequence[Arrival[FeedbackEvent]], seen: set[repository.Key]) -> list[Arrival[FeedbackEvent]]:
     """Deliveries without effect so far; a batch may hold one twice."""
-    by_key = {_key(arrival.position): arrival for arrival in reversed(arrivals)}
+    by_key = {_key(arrival.position, arrival.raw): arrival for arrival in reversed(arrivals)}
     return [by_key[key] for key in sorted(by_key) if key not in seen]
 
 
-def _key(position: Position) -> repository.Key:
-    return (position.topic, position.partition, position.offset, position.position)
+def _key(position: Position, payload: bytes) -> repository.Key:
+    return (position.topic, position.partition, position.offset, position.position, digest_bytes(payload))
 
 
 def _store(session: Session, placed: Sequence[Placed], now: datetime) -> None:
@@ -166,7 +167,10 @@ def _delivery_row(placed: Placed) -> DeliveryRow:
             row = {"outcome": "duplicate", "event_id": event_id}
         case DeadLetter():
             row = {"outcome": "dead"}
-    return DeliveryRow.model_validate(row | placed.arrival.position.model_dump())
+    arrival = placed.arrival
+    return DeliveryRow.model_validate(
+        row | arrival.position.model_dump() | {"payload_sha256": digest_bytes(arrival.raw)}
+    )
 
 
 def _completion_row(completion: CompletionServed) -> CompletionRow:
@@ -192,13 +196,15 @@ def _dead(arrival: Arrival[Any], letter: DeadLetter) -> SetAside:
 
 
 def _set_aside(session: Session, dead: Sequence[SetAside], now: datetime) -> None:
-    rows = [DeadLetterRow.model_validate(_letter(one, now)) for one in dead]
+    rows = [
+        DeadLetterRow.model_validate(_letter(one, now) | {"payload_sha256": digest_bytes(one.payload.encode())})
+        for one in dead
+    ]
     new = repository.add_dead_letters(session, rows)
     for one in dead:
-        if _key(one.position) in new:
-            add_message(
-                session, STAGE, FEEDBACK_DEAD, one.letter.reason, DeadFeedback.model_validate(_letter(one, now))
-            )
+        if _key(one.position, one.payload.encode()) in new:
+            letter = DeadFeedback.model_validate(_letter(one, now))
+            add_message(session, STAGE, FEEDBACK_DEAD, letter.reason, letter)
 
 
 def _letter(one: SetAside, now: datetime) -> dict[str, Any]:

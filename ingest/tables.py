@@ -58,6 +58,7 @@ class DeliveryRow(SQLModel, table=True):
     partition: int = Field(sa_column=Column(Integer, primary_key=True))
     offset: int = Field(sa_column=Column(BigInteger, primary_key=True))
     position: int = Field(sa_column=Column(Integer, primary_key=True))
+    payload_sha256: str = Field(primary_key=True)  # a position names an event only as long as its cluster lives
     outcome: str  # first, duplicate or dead
     event_id: str | None = None
 
@@ -72,6 +73,7 @@ class DeadLetterRow(SQLModel, table=True):
     partition: int = Field(sa_column=Column(Integer, primary_key=True))
     offset: int = Field(sa_column=Column(BigInteger, primary_key=True))
     position: int = Field(sa_column=Column(Integer, primary_key=True))
+    payload_sha256: str = Field(primary_key=True)
     reason: str
     detail: str = Field(sa_column=Column(Text, nullable=False))
     step: str

@@ -181,3 +181,9 @@ def test_too_many_undecodable_events_in_a_row_stop_the_stream_before_anything_is
     with pytest.raises(DeadLetterLimitReached):
         reader(record(FEEDBACK_RECEIVED.name, 1, ["z", thumb()]))
     assert service.counts(database)["received"] == 2
+
+
+def test_a_broker_made_anew_loses_no_event_although_its_offsets_start_again(database: Database) -> None:
+    receive(database, record(FEEDBACK_RECEIVED.name, 0, thumb("before")))
+    receive(database, record(FEEDBACK_RECEIVED.name, 0, thumb("after")))
+    assert service.counts(database)["received"] == 2

@@ -13,6 +13,7 @@ def position() -> tuple[sa.Column, ...]:
         sa.Column("partition", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("offset", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("position", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("payload_sha256", sa.String(), primary_key=True),
     )
 
 
