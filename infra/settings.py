@@ -9,8 +9,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from matrix.errors import InvalidInput
 
 DEFAULT_HOME = Path(".plumbline")
 
@@ -49,4 +51,10 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls) -> Self:
         """Settings of this process: the environment first, then the local stack's file, then the defaults."""
-        return cls(_env_file=stack_env_file())
+        try:
+            return cls(_env_file=stack_env_file())
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = "_".join(("PLUMBLINE", *(str(part).upper() for part in first["loc"][:1])))
+            value = "(not shown)" if "url" in name.lower() or "key" in name.lower() else first["input"]
+            raise InvalidInput(field=name, value=value, remedy=str(first["msg"])) from None

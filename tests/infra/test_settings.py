@@ -1,0 +1,39 @@
+"""Settings come from the environment, then from the running stack; a bad one is named, a secret never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.settings import Settings
+from matrix.errors import InvalidInput
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PLUMBLINE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_the_environment_wins_over_the_running_stack(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "stack.env").write_text("PLUMBLINE_KAFKA=127.0.0.1:1\nPLUMBLINE_POLICY=from-the-stack\n")
+    monkeypatch.setenv("PLUMBLINE_KAFKA", "127.0.0.1:2")
+    settings = Settings.load()
+    assert (settings.kafka, settings.policy) == ("127.0.0.1:2", "from-the-stack")
+
+
+def test_several_policy_servers_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_POLICY_SERVER_URLS", "http://a:1, http://b:2")
+    assert Settings.load().policy_server_urls == ("http://a:1", "http://b:2")
+
+
+def test_a_bad_value_is_refused_by_its_variables_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_POLICY", "Not A Name")
+    with pytest.raises(InvalidInput, match=r"PLUMBLINE_POLICY: .Not A Name"):
+        Settings.load()
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_API_KEY", "plb_secret")
+    assert "plb_secret" not in repr(Settings.load())
