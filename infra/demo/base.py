@@ -19,14 +19,14 @@ from pathlib import Path
 import click
 
 from infra.demo import corpus
-from infra.demo.driver import last_line, run_command
+from infra.demo.driver import run_command
 from matrix.digests import digest_bytes, digest_json
 from matrix.errors import StackFailed
 
 CORPUS_SEED = 0  # the assistant that the clinic has; the story's seed is that of patients and gate prompts
 FITTING_PATIENCE_S = 900.0
 LIBRARIES = ("torch", "transformers", "tokenizers")
-FITTED_BY = Path(__file__).parents[2] / "trainer" / "base.py"
+FITTED_BY = Path(__file__).parents[2] / "trainer" / "base_model.py"
 DIGEST = "digest.txt"  # beside the model, written last
 
 
@@ -77,12 +77,12 @@ def _identity(text: bytes) -> str:
 def _fit(text: Path, model: Path) -> str:
     """Digest of the model that the trainer fitted."""
     arguments = ("trainer", "fit-base", str(text), "--output", str(model), "--json")
-    done = run_command(arguments, home=text.parent, patience_s=FITTING_PATIENCE_S)
+    done = run_command(arguments, home=text.parent, patience_s=FITTING_PATIENCE_S, shows_progress=True)
     if done.returncode != 0:
         raise StackFailed(
             part="base model",
-            reason=last_line(done.stdout + done.stderr),
-            remedy="Run `plumbline trainer fit-base -h` to try it alone.",
+            reason=f"`plumbline trainer fit-base` ended with {done.returncode}",
+            remedy="What it said is above.",
         )
     return str(json.loads(done.stdout)["digest"])
 

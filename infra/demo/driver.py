@@ -89,16 +89,25 @@ def settings_of(home: Path) -> Settings:
 
 
 def run_command(
-    arguments: tuple[str, ...], *, home: Path, key: str | None = None, patience_s: float = COMMAND_PATIENCE_S
+    arguments: tuple[str, ...],
+    *,
+    home: Path,
+    key: str | None = None,
+    patience_s: float = COMMAND_PATIENCE_S,
+    shows_progress: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """`plumbline …` in a process of its own, told of no other deployment than this home's."""
+    """`plumbline …` in a process of its own, told of no other deployment than this home's.
+
+    One that shows its progress writes to our standard error; what others say there is in the answer.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PLUMBLINE_")}
     told: Mapping[str, str] = {"PLUMBLINE_HOME": str(home)} | ({"PLUMBLINE_API_KEY": key} if key else {})
     try:
         return subprocess.run(  # noqa: S603 - the command is ours
             [sys.executable, "-m", "infra.cli", *arguments],
             env={**inherited, **told},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=None if shows_progress else subprocess.PIPE,
             text=True,
             timeout=patience_s,
             check=False,

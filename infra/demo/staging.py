@@ -19,7 +19,7 @@ from matrix.errors import InvalidInput
 MARKER = "made-by-plumbline-demo"
 
 
-LABELLED_SHARE = 0.5  # of visits whose feedback makes a snapshot due; patients say something after about six of ten
+LABELLED_SHARE = 0.54  # of visits whose feedback makes a snapshot due; patients say something after about six of ten
 EARLY_PATIENCE_S = 30  # feedback on completions that nobody logs is set aside after this
 
 
