@@ -26,6 +26,12 @@ def number(name: str, *, index: bool = False) -> sa.Column:
 
 def upgrade() -> None:
     op.execute('CREATE SCHEMA IF NOT EXISTS "registry"')
+    create_versions()
+    create_decisions()
+    create_audit_log()
+
+
+def create_versions() -> None:
     op.create_table(
         "versions",
         sa.Column("policy", sa.String(), primary_key=True),
@@ -57,6 +63,9 @@ def upgrade() -> None:
         moment("judged_at"),
         schema="registry",
     )
+
+
+def create_decisions() -> None:
     op.create_table(
         "promotion_requests",
         sa.Column("request_id", sa.String(), primary_key=True),
@@ -92,7 +101,6 @@ def upgrade() -> None:
         moment("at"),
         schema="registry",
     )
-    create_audit_log()
 
 
 def create_audit_log() -> None:
