@@ -41,14 +41,15 @@ def test_the_table_of_metrics_is_the_codes() -> None:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_shown_exists_with_its_options(line: str) -> None:
     words = shlex.split(line.replace("…", "x"))[1:]
+    path: list[str] = []
     command: click.Command = root
     while isinstance(command, click.Group) and words:
         found = command.get_command(click.Context(command), words[0])
         assert found is not None, f"{line}: no command {words[0]}"
-        command, words = found, words[1:]
+        command, path, words = found, [*path, words[0]], words[1:]
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
-    assert CliRunner().invoke(command, ["-h"]).exit_code == 0
+    assert CliRunner().invoke(root, [*path, "-h"]).exit_code == 0
 
 
 def test_something_is_shown() -> None:
