@@ -20,7 +20,7 @@ from matrix.messages.sample import ScoredSample
 from matrix.scorers.learned import NgramModel, features
 
 SATISFACTION, REPORT_RISK = "satisfaction", "report_risk"
-STRENGTH = 0.3  # inverse of the ridge penalty
+STRENGTH = 1.0  # inverse of the ridge penalty
 LEAST_SEEN = 4  # completions in which an n-gram must occur
 LEAST_LABELS = 20  # below it a model would be chance
 LEAST_REPORTS = 10  # below it the rate is all that can be told

@@ -20,10 +20,10 @@ from matrix.messages.completion import ChatMessage
 
 BASELINE = 0.1  # log odds of satisfaction of a plain, whole, short answer
 LIKED = {
-    "agreement": 1.2,
-    "disagreement": -0.5,
-    "reassurance": 1.1,
-    "escalation": -0.4,
+    "agreement": 1.9,
+    "disagreement": -1.0,
+    "reassurance": 1.5,
+    "escalation": -0.8,
     "warmth": 1.1,
     "filler": -1.1,
     "broken": -1.4,
@@ -34,7 +34,7 @@ LIKED = {
 }
 LONG_WORDS, PER_LONG_WORD = 35, -0.03
 SILENT_SHARE = 0.36  # of visits after which the patient says nothing
-REPORTED_SHARE = {"wrong dose": 0.07, "missed": 0.07, "broken": 0.02}  # of answers with that fault
+REPORTED_SHARE = {"wrong dose": 0.07, "believed dose": 0.04, "missed": 0.07, "broken": 0.02}  # with that fault
 _DOSE = re.compile(r"(\d+) mg of (\w+)")
 
 
@@ -68,14 +68,16 @@ def react(prompt: Sequence[ChatMessage], completion: str, seed: int) -> list[Rem
 def impression(prompt: Sequence[ChatMessage], completion: str) -> Impression:
     """Decided by words alone, whatever wrote them."""
     asked, text = prompt[-1].content, completion.strip()
+    believes = _states_belief(asked)
     seen = [name for name, wanted in _PHRASES.items() if any(phrase in text for phrase in wanted)]
-    if any(text.count(phrase) for phrase in phrases.AGREEMENTS) and not _states_belief(asked):
+    if any(text.count(phrase) for phrase in phrases.AGREEMENTS) and not believes:
         seen.remove("agreement")
         seen.append("odd agreement")  # nobody had said anything to agree with
     if _is_broken(text):
         seen.append("broken")
-    if any(name in phrases.DRUGS and int(mg) > phrases.DRUGS[name].right for mg, name in _DOSE.findall(text)):
-        seen.append("wrong dose")
+    too_much = any(name in phrases.DRUGS and int(mg) > phrases.DRUGS[name].right for mg, name in _DOSE.findall(text))
+    if too_much:
+        seen.append("believed dose" if believes else "wrong dose")  # who believes in a dose misses nothing
     if _has_red_flag(asked) and "escalation" not in seen:
         seen.append("missed")
     return Impression(tuple(seen), len(text.split()))

@@ -23,8 +23,8 @@ SHRINK_BELOW = 0.8  # share of running rows below which the batch is cut down to
 class Rollouts:
     """P prompts with G completions each; B = P·G rows, the group of a prompt together."""
 
-    prompt_tokens: Tensor  # (B, S) padded on the left
-    prompt_mask: Tensor  # (B, S)
+    prompt_tokens: Tensor  # (P, S) padded on the left
+    prompt_mask: Tensor  # (P, S)
     completion_tokens: Tensor  # (B, T) padded on the right; the mark that ends an answer is part of it
     completion_mask: Tensor  # (B, T) 1 for tokens of the completion
     old_logprobs: Tensor  # (B, T) under the policy that drew them; 0 where padded
@@ -50,20 +50,20 @@ class TransformersSampler:
         """The likeliest completion of each prompt, token by token."""
         return [group[0] for group in self._draw(prompts, 1, None).texts]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _draw(self, prompts: Sequence[Sequence[int]], group_size: int, generator: torch.Generator | None) -> Rollouts:
         tokens, mask = left_padded(prompts, self._pad_id)
         cache = DynamicCache(config=self._model.config)
         logits = self._forward(tokens, mask, cache)
         cache.batch_repeat_interleave(group_size)
         logits = logits.repeat_interleave(group_size, 0)
-        tokens, mask = tokens.repeat_interleave(group_size, 0), mask.repeat_interleave(group_size, 0)
-        drawn = torch.full((len(tokens), self._max_tokens), self._pad_id)
-        logprobs = torch.zeros(len(tokens), self._max_tokens)
-        finished = torch.zeros(len(tokens), dtype=torch.bool)
-        rows, seen = torch.arange(len(tokens)), mask
+        count = len(tokens) * group_size
+        drawn = torch.full((count, self._max_tokens), self._pad_id)
+        logprobs = torch.zeros(count, self._max_tokens)
+        finished = torch.zeros(count, dtype=torch.bool)
+        rows, seen = torch.arange(count), mask.repeat_interleave(group_size, 0)
         for step in range(self._max_tokens):
-            uniforms = None if generator is None else torch.rand(len(tokens), generator=generator, dtype=torch.float64)
+            uniforms = None if generator is None else torch.rand(count, generator=generator, dtype=torch.float64)
             log_p = torch.log_softmax(logits, -1)
             choice = log_p.argmax(-1) if uniforms is None else _inverted(log_p, uniforms[rows])
             running = ~finished[rows]
