@@ -45,8 +45,6 @@ class Rewards:
     def __init__(self, scoring: Scoring, config: RewardConfig) -> None:
         self._scoring, self._config = scoring, config
         self._matrix = _chosen(scoring.matrix, config.dimensions)
-        # Violations come from the whole matrix: a dimension that is not weighed is still not to be violated.
-        self._needs_all = config.hard_safety
         self._risk = np.array([_risk_of(name, scoring.risks) for name in self._matrix.names()])
         self._weights = initial_weights(self._matrix)
         self._stats: RefStats | None = None
@@ -115,6 +113,7 @@ class Rewards:
         return unit_rewards([scores[start : start + size] for start in range(0, len(scores), size)], matrix)
 
     def _violation(self, unit: Array, prompts: Sequence[Prompt], texts: Sequence[Sequence[str]]) -> Array:
+        """From the whole matrix: a dimension that is not weighed is still not to be violated."""
         names, hard = self._matrix.names(), self._scoring.matrix.hard()
         if all(spec.name in names for spec in hard):
             return violations(unit, self._matrix)
