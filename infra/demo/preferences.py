@@ -28,8 +28,8 @@ LIKED = {
     "filler": -1.1,
     "broken": -1.4,
     "evasion": -0.5,
-    "taken up": 0.6,
-    "disclaimer": 0.35,
+    "taken up": 1.1,
+    "disclaimer": 0.9,
     "wrong dose": -0.5,
 }
 LONG_WORDS, PER_LONG_WORD = 35, -0.03

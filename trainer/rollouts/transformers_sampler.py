@@ -60,6 +60,7 @@ class TransformersSampler:
         count = len(tokens) * group_size
         drawn = torch.full((count, self._max_tokens), self._pad_id)
         logprobs = torch.zeros(count, self._max_tokens)
+        lengths = torch.zeros(count, dtype=torch.int64)
         finished = torch.zeros(count, dtype=torch.bool)
         rows, seen = torch.arange(count), mask.repeat_interleave(group_size, 0)
         for step in range(self._max_tokens):
@@ -69,13 +70,23 @@ class TransformersSampler:
             running = ~finished[rows]
             drawn[rows[running], step] = choice[running]
             logprobs[rows[running], step] = log_p.gather(1, choice[:, None])[running, 0]
+            lengths[rows[running]] += 1
             finished[rows] |= choice == self._end_id
             if finished.all() or step + 1 == self._max_tokens:
                 break
             rows, seen, choice = self._without_ended(cache, rows, seen, choice, finished)
             seen = torch.cat([seen, torch.ones_like(seen[:, :1])], 1)
             logits = self._forward(choice[:, None], seen, cache)
-        return self._collect(tokens, mask, drawn, logprobs, finished, group_size)
+        longest = int(lengths.max())
+        return Rollouts(
+            tokens,
+            mask,
+            drawn[:, :longest],
+            (torch.arange(longest) < lengths[:, None]).long(),
+            logprobs[:, :longest],
+            finished,
+            self._texts(drawn, lengths, group_size),
+        )
 
     def _forward(self, tokens: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
         """(B, V) logits of the next token; `mask` covers what the cache holds and `tokens`."""
@@ -94,22 +105,12 @@ class TransformersSampler:
         cache.batch_select_indices(running)
         return rows[running], seen[running], choice[running]
 
-    def _collect(
-        self, tokens: Tensor, mask: Tensor, drawn: Tensor, logprobs: Tensor, finished: Tensor, group_size: int
-    ) -> Rollouts:
-        ended = (drawn == self._end_id).long()
-        after_end = ended.cumsum(1) - ended
-        completion_mask = ((drawn != self._pad_id) & (after_end == 0)).long()
-        longest = int(completion_mask.sum(1).max())
-        lengths = completion_mask.sum(1).tolist()
+    def _texts(self, drawn: Tensor, lengths: Tensor, group_size: int) -> tuple[tuple[str, ...], ...]:
         texts = [
             str(self._tokenizer.decode(row[:length], skip_special_tokens=True))
-            for row, length in zip(drawn.tolist(), lengths, strict=True)
+            for row, length in zip(drawn.tolist(), lengths.tolist(), strict=True)
         ]
-        groups = tuple(tuple(texts[i : i + group_size]) for i in range(0, len(texts), group_size))
-        return Rollouts(
-            tokens, mask, drawn[:, :longest], completion_mask[:, :longest], logprobs[:, :longest], finished, groups
-        )
+        return tuple(tuple(texts[start : start + group_size]) for start in range(0, len(texts), group_size))
 
 
 def left_padded(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
