@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import click
 
+from infra.settings import Settings
 from infra.telemetry import configure_logging
 from matrix.errors import PlumblineError
 
@@ -58,8 +59,8 @@ def root() -> None:
 
 def main() -> None:
     """Run a command; what the product raises on purpose becomes one line and an exit code."""
-    configure_logging()
     try:
+        configure_logging(Settings.load().log_level)
         outcome = root(standalone_mode=False)
     except click.ClickException as error:
         error.show()

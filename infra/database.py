@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from psycopg.errors import ReadOnlySqlTransaction, UndefinedTable
 from sqlalchemy import create_engine
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from matrix.errors import DatabaseUnavailable
+from matrix.errors import DatabaseUnavailable, InvalidInput
 
 POOL_SIZE = 5  # a process has a handful of threads that write; PostgreSQL's default limit is 100 connections
 
@@ -18,21 +20,42 @@ class Database:
     """A process's way to PostgreSQL."""
 
     def __init__(self, url: str) -> None:
-        self.engine = create_engine(url, pool_pre_ping=True, pool_size=POOL_SIZE, pool_recycle=1800)
+        try:
+            # Parameters are people's words: they must not enter an error's text, which goes to logs.
+            self.engine = create_engine(
+                url, pool_pre_ping=True, pool_size=POOL_SIZE, pool_recycle=1800, hide_parameters=True
+            )
+        except ArgumentError:
+            remedy = "a URL such as postgresql+psycopg://user:password@host:5432/name"
+            raise InvalidInput(field="PLUMBLINE_DATABASE_URL", value="(not shown)", remedy=remedy) from None
 
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back by any exception.
 
-        Raises DatabaseUnavailable where PostgreSQL does not answer or gave up on a deadlock.
+        Raises DatabaseUnavailable where PostgreSQL does not answer, gave up on a deadlock, is a standby that only
+        reads, or has not been migrated.
         """
         try:
             with Session(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except (OperationalError, InterfaceError) as error:
-            reason = str(error.orig).strip().splitlines() or ["no reason given"]
-            raise DatabaseUnavailable(reason[0]) from error
+            raise DatabaseUnavailable(_first_line(error)) from error
+        except PoolTimeout as error:
+            raise DatabaseUnavailable("every connection of this process is in use") from error
+        except DBAPIError as error:
+            if isinstance(error.orig, ReadOnlySqlTransaction):
+                raise DatabaseUnavailable(_first_line(error)) from error
+            if isinstance(error.orig, UndefinedTable):
+                reason = f"{_first_line(error)}; bring it up to date with `plumbline database migrate`"
+                raise DatabaseUnavailable(reason) from error
+            raise
 
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+def _first_line(error: DBAPIError) -> str:
+    lines = str(error.orig).strip().splitlines()
+    return lines[0] if lines else "no reason given"

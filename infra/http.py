@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[errors.PlumblineError], int] = {
     errors.InvalidInput: 422,
     errors.NotFound: 404,
+    errors.MessageTooLarge: 413,
     errors.AccessDenied: 403,
     errors.ApprovalRefused: 403,
     errors.IllegalTransition: 409,
@@ -201,9 +202,12 @@ class ApiClient:
             answer = self._client.request(method, path, **arguments)
         except httpx.HTTPError as error:
             raise errors.Transient(f"{self._client.base_url}: {error}; is it running?") from error
-        if answer.is_success:
+        if not answer.is_success:
+            raise _refusal(answer)
+        try:
             return answer.json()
-        raise _refusal(answer)
+        except ValueError:
+            raise Refused(answer.status_code, "NotOurs", f"{self._client.base_url} does not answer in JSON") from None
 
 
 class Refused(errors.Permanent):

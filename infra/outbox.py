@@ -2,23 +2,27 @@
 
 A row is written beside the rows it speaks of, sent by the stage's relay thread, and deleted once the broker has
 acknowledged it. A relay killed in between sends twice; readers key their effects, so twice is once.
-Order is kept per relay; with several workers of one stage it is not, and no reader may need it.
+One relay of a stage sends at a time, in the order in which rows were written: transactions that come one after the
+other (promotions of a policy, say) are told in their order, and no later one overtakes one that is being sent.
+A row that no record can hold is parked where a person finds it and does not hold up the others.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from sqlalchemy import func
 from sqlmodel import Session, col, delete, select
 
 from infra.database import Database
 from infra.tables import OutboxRow
 from matrix.errors import Transient
-from matrix.messages.base import Message
+from matrix.messages.base import MAX_RECORD_BYTES, Message
 from matrix.ports import OutgoingMessage, Publisher
 from matrix.topics import Topic
 
@@ -27,6 +31,8 @@ log = logging.getLogger(__name__)
 BATCH = 500  # rows a round; a round is one transaction
 POLL_S = 0.5  # what other processes of the stage wrote is found this late; own rows wake the relay
 BACKOFF_S = 2.0
+CANNOT_GO_ON = 70  # exit code (EX_SOFTWARE): a process that stores but no longer tells would look healthy
+PARKED = "parked"
 
 
 class CommandSender(Protocol):
@@ -61,10 +67,14 @@ class OutboxRelay:
     def relay_once(self) -> int:
         """Send one round; returns how many rows left. Raises Transient and keeps the rows where a broker is away."""
         with self._database.unit_of_work() as session:
-            query = select(OutboxRow).where(OutboxRow.stage == self._stage).order_by(col(OutboxRow.id)).limit(BATCH)
-            rows = session.exec(query.with_for_update(skip_locked=True)).all()
-            self._send(rows)
-            session.exec(delete(OutboxRow).where(col(OutboxRow.id).in_([row.id for row in rows])))
+            turn = select(func.pg_try_advisory_xact_lock(func.hashtext(f"outbox-{self._stage}")))
+            if not session.exec(turn).one():
+                return 0  # another worker of this stage is sending
+            waiting = OutboxRow.stage == self._stage, OutboxRow.kind != PARKED
+            rows = list(session.exec(select(OutboxRow).where(*waiting).order_by(col(OutboxRow.id)).limit(BATCH)).all())
+            sent = [row for row in rows if not self._parked(row)]
+            self._send(sent)
+            session.exec(delete(OutboxRow).where(col(OutboxRow.id).in_([row.id for row in sent])))
         return len(rows)
 
     def start(self) -> None:
@@ -80,6 +90,13 @@ class OutboxRelay:
         self._stopping.set()
         self._woken.set()
         self._thread.join(timeout=10)
+
+    def _parked(self, row: OutboxRow) -> bool:
+        if len(row.payload) <= MAX_RECORD_BYTES:
+            return False
+        row.kind = PARKED
+        log.error("message is too large to send", extra={"stage": self._stage, "outbox_id": row.id})
+        return True
 
     def _send(self, rows: Sequence[OutboxRow]) -> None:
         messages = [OutgoingMessage(row.destination, row.key, row.payload) for row in rows if row.kind == "message"]
@@ -100,6 +117,10 @@ class OutboxRelay:
                 if stopping or self._stopping.wait(BACKOFF_S):
                     return
                 continue
+            except Exception:
+                log.critical("outbox relay failed", exc_info=True, extra={"stage": self._stage})
+                logging.shutdown()
+                os._exit(CANNOT_GO_ON)
             if stopping and not more:
                 return
             if not more:

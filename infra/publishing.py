@@ -14,10 +14,19 @@ from aiokafka.errors import KafkaError as AsyncKafkaError
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from matrix.errors import BrokerUnavailable
+from matrix.errors import BrokerUnavailable, MessageTooLarge
+from matrix.messages.base import MAX_RECORD_BYTES
 from matrix.ports import OutgoingMessage
 
 TIMEOUT_S = 10.0
+REQUEST_BYTES = MAX_RECORD_BYTES + 64 * 1024  # a record with its key and headers
+
+
+def _check_sizes(messages: Sequence[OutgoingMessage]) -> None:
+    for message in messages:
+        if len(message.payload) > MAX_RECORD_BYTES:
+            size_bytes = len(message.payload)
+            raise MessageTooLarge(topic=message.topic, size_bytes=size_bytes, limit_bytes=MAX_RECORD_BYTES)
 
 
 class KafkaPublisher:
@@ -28,10 +37,13 @@ class KafkaPublisher:
         self._producer: KafkaProducer | None = None
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Returns when the broker has acknowledged all, else raises BrokerUnavailable."""
+        """Returns when the broker has acknowledged all; BrokerUnavailable, or MessageTooLarge before any is sent."""
+        _check_sizes(messages)
         try:
             if self._producer is None:
-                self._producer = KafkaProducer(bootstrap_servers=self._bootstrap, acks="all", linger_ms=2)
+                self._producer = KafkaProducer(
+                    bootstrap_servers=self._bootstrap, acks="all", linger_ms=2, max_request_size=REQUEST_BYTES
+                )
             sent = [self._producer.send(m.topic, key=m.key.encode(), value=m.payload) for m in messages]
             self._producer.flush(timeout=TIMEOUT_S)
             for future in sent:
@@ -54,13 +66,12 @@ class AsyncKafkaPublisher:
 
     async def start(self) -> None:
         """Connect; BrokerUnavailable where no broker answers."""
-        # max_request_size: a record may carry a list of events.
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             acks="all",
             enable_idempotence=True,
             linger_ms=2,
-            max_request_size=4 << 20,
+            max_request_size=REQUEST_BYTES,
             request_timeout_ms=int(TIMEOUT_S * 1000),
         )
         try:
@@ -71,7 +82,8 @@ class AsyncKafkaPublisher:
         self._producer = producer
 
     async def publish(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Returns when the broker has acknowledged all, else raises BrokerUnavailable."""
+        """Returns when the broker has acknowledged all; BrokerUnavailable, or MessageTooLarge before any is sent."""
+        _check_sizes(messages)
         if self._producer is None:
             raise BrokerUnavailable("the publisher is not started")
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -41,7 +41,14 @@ class Settings(BaseSettings):
     base_model: Path | None = None
     gate_prompts_file: Path | None = None
     api_key: SecretStr | None = None  # of the person or service that runs a command
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not key.get_secret_value().isascii():
+            raise ValueError("a key has ASCII characters only; was it copied whole?")
+        return key
 
     @field_validator("policy_server_urls", mode="before")
     @classmethod
@@ -57,4 +64,6 @@ class Settings(BaseSettings):
             first = error.errors(include_url=False)[0]
             name = "_".join(("PLUMBLINE", *(str(part).upper() for part in first["loc"][:1])))
             value = "(not shown)" if "url" in name.lower() or "key" in name.lower() else first["input"]
-            raise InvalidInput(field=name, value=value, remedy=str(first["msg"])) from None
+            raise InvalidInput(
+                field=name, value=value, remedy=str(first["msg"]).removeprefix("Value error, ")
+            ) from None

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import faust
 
+from infra.outbox import CANNOT_GO_ON
 from infra.settings import Settings
 from infra.telemetry import mark_ready, mark_starting
 from matrix.errors import Transient
@@ -30,7 +31,6 @@ from matrix.topics import Topic
 log = logging.getLogger(__name__)
 
 MALFORMED: Final = object()  # the value of an Incoming that is not JSON
-CANNOT_GO_ON: Final = 70  # exit code (EX_SOFTWARE)
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 10.0
 
 

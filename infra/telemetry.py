@@ -36,12 +36,11 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure_logging() -> None:
-    """Call once per process, from its composition root."""
+def configure_logging(level: str) -> None:
+    """Call once per process, where it starts."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    level = os.environ.get("PLUMBLINE_LOG_LEVEL", "warning").upper()
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
 def ready_marker(name: str, home: Path | None = None) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import sys
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from infra.clock import SystemClock
 from infra.console import echo_json, people, progress
 from infra.http import ApiClient
 from infra.publishing import AsyncKafkaPublisher
-from infra.telemetry import configure_logging
 from ingest import app, replay
 from ingest.formats import FORMATS
 from ingest.formats.rows import Source
@@ -41,14 +41,12 @@ def commands() -> None:
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
 def serve(*, host: str, port: int) -> None:
     """Run the gateway: feedback, logged completions, chat."""
-    configure_logging()
     app.serve(IngestSettings.load(), host=host, port=port)
 
 
 @commands.command()
 def work() -> None:
     """Run the worker that stores, joins and counts."""
-    configure_logging()
     app.work(IngestSettings.load())
 
 
@@ -146,7 +144,7 @@ def _text_of(file: str) -> str:
         return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
     except UnicodeDecodeError as error:
         raise InvalidInput(field=file, value=error.reason, remedy="expected UTF-8 text") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # a path with a NUL is a ValueError
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidInput(field="FILE", value=file, remedy=f"cannot be read: {reason}") from None
 

@@ -9,6 +9,7 @@
       └ Permanent                 report to a person
           ├ InvalidInput          a value outside what is declared: field, value and remedy
           │   └ InvalidMatrix     matrix.toml or the knowledge file: file, key and what was expected
+          ├ MessageTooLarge       more than a record may hold
           ├ NotFound              no such version, run, request, snapshot
           ├ AccessDenied          no key, an unknown key, or a key without the scope
           ├ IllegalTransition     a status that may not follow the present one
@@ -70,6 +71,14 @@ class InvalidMatrix(InvalidInput):
     def __init__(self, *, file: str, key: str, value: object, expected: str) -> None:
         self.file, self.key, self.expected = file, key, expected
         super().__init__(field=f"{file}: {key}", value=value, remedy=f"expected {expected}")
+
+
+class MessageTooLarge(Permanent):
+    """More than a record may hold."""
+
+    def __init__(self, *, topic: str, size_bytes: int, limit_bytes: int) -> None:
+        self.topic, self.size_bytes, self.limit_bytes = topic, size_bytes, limit_bytes
+        super().__init__(f"{topic}: a message of {size_bytes} bytes; {limit_bytes} at most, send less at once")
 
 
 class NotFound(Permanent):

@@ -13,7 +13,6 @@ from infra.clock import SystemClock
 from infra.console import echo_json, people
 from infra.database import Database
 from infra.objects import FolderObjectStore
-from infra.telemetry import configure_logging
 from scorer import app, service
 from scorer.settings import ScorerSettings
 
@@ -30,7 +29,6 @@ def commands() -> None:
 @commands.command()
 def run() -> None:
     """Run the worker that scores, watches risk and cuts snapshots."""
-    configure_logging()
     app.run(ScorerSettings.load())
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from matrix.messages.base import Message, Value
+from matrix.messages.base import Identifier, Message, Moment, Value
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+MAX_CHARACTERS = 150_000  # of prompt and completion together: six bytes each at worst stay below MAX_RECORD_BYTES
 
 
 class ChatMessage(Value):
@@ -22,12 +23,19 @@ class ChatMessage(Value):
 class CompletionServed(Message):
     """A completion as it was served; `adapter_digest` is stamped when the request is dispatched."""
 
-    completion_id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    completion_id: Identifier
     policy: PolicyName
     adapter_digest: Digest  # of the adapter, or of the base model where none is loaded
-    conversation_id: str | None = None
-    user_id: str | None = None
+    conversation_id: Identifier | None = None
+    user_id: Identifier | None = None
     prompt: tuple[ChatMessage, ...] = Field(min_length=1)
     completion: Annotated[str, StringConstraints(max_length=100_000)]
-    served_at: AwareDatetime
+    served_at: Moment
     propensity: float = Field(default=1.0, gt=0, le=1)  # probability with which the route chose this adapter
+
+    @model_validator(mode="after")
+    def _fits_a_record(self) -> CompletionServed:
+        total = sum(len(message.content) for message in self.prompt) + len(self.completion)
+        if total > MAX_CHARACTERS:
+            raise ValueError(f"prompt: with the completion {total} characters, {MAX_CHARACTERS} at most")
+        return self

@@ -9,12 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import AwareDatetime, Field, StrictBool, StrictFloat, StrictInt, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints, model_validator
 
-from matrix.messages.base import Message, Value
+from matrix.messages.base import Identifier, Message, Moment, Value
 from matrix.messages.completion import CompletionServed
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+TagText = Annotated[str, StringConstraints(max_length=256)]
 MAX_TEXT = 20_000  # characters; longer comments are not comments
 
 
@@ -57,8 +57,8 @@ class FeedbackEvent(Message):
     text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)] | None = None
     category: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")] | None = None
     user_id: Identifier | None = None
-    occurred_at: AwareDatetime
-    tags: dict[str, str] = Field(default_factory=dict, max_length=32)
+    occurred_at: Moment
+    tags: dict[Identifier, TagText] = Field(default_factory=dict, max_length=32)
 
     @model_validator(mode="after")
     def _carries_what_its_kind_needs(self) -> FeedbackEvent:
@@ -95,7 +95,7 @@ class DeadFeedback(Message):
     offset: int
     position: int  # within the record, which may carry a list
     payload: str  # as received, shortened to MAX_TEXT characters
-    set_aside_at: AwareDatetime
+    set_aside_at: Moment
 
 
 class Position(Value):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 
 import pytest
 from sqlmodel import select
 
 from infra.database import Database
-from infra.outbox import OutboxRelay, add_command, add_message
+from infra.outbox import CANNOT_GO_ON, OutboxRelay, add_command, add_message
 from infra.tables import OutboxRow
 from matrix.errors import BrokerUnavailable
+from matrix.messages.base import MAX_RECORD_BYTES
 from matrix.messages.sample import RiskEscalated
 from matrix.ports import OutgoingMessage
 from matrix.topics import RISK_ESCALATED
@@ -81,6 +84,52 @@ def test_rows_wait_while_the_broker_is_away(
     broker.away = False
     assert relay.relay_once() == 1
     assert broker.sent == ["waits"]
+
+
+def test_a_message_that_no_record_can_hold_is_parked_and_holds_up_nobody(
+    database: Database, relay: OutboxRelay, broker: Broker, clock: FakeClock
+) -> None:
+    with database.unit_of_work() as session:
+        add_message(session, "scorer", RISK_ESCALATED, "too large", escalated(clock))
+        session.flush()
+        row = session.exec(select(OutboxRow)).one()
+        row.payload = b" " * (MAX_RECORD_BYTES + 1)
+        add_message(session, "scorer", RISK_ESCALATED, "good", escalated(clock))
+    relay.relay_once()
+    assert broker.sent == ["good"]
+    with database.unit_of_work() as session:
+        assert [row.kind for row in session.exec(select(OutboxRow)).all()] == ["parked"]
+
+
+def test_while_one_worker_sends_no_other_of_its_stage_overtakes_it(
+    database: Database, relay: OutboxRelay, broker: Broker, clock: FakeClock
+) -> None:
+    class SlowBroker(Broker):
+        def publish(self, messages: Sequence[OutgoingMessage]) -> None:
+            with database.unit_of_work() as session:
+                add_message(session, "scorer", RISK_ESCALATED, "later", escalated(clock))
+            assert relay.relay_once() == 0
+            super().publish(messages)
+
+    slow = SlowBroker()
+    with database.unit_of_work() as session:
+        add_message(session, "scorer", RISK_ESCALATED, "earlier", escalated(clock))
+    OutboxRelay(database, slow, slow, stage="scorer").relay_once()
+    assert (slow.sent, broker.sent) == (["earlier"], [])
+    assert relay.relay_once() == 1
+
+
+def test_a_relay_that_cannot_go_on_ends_its_process(database: Database) -> None:
+    script = (
+        "from infra.database import Database\n"
+        "from infra.outbox import OutboxRelay\n"
+        "class Broken:\n"
+        "    def unit_of_work(self): raise ZeroDivisionError\n"
+        "relay = OutboxRelay(Broken(), None, None, stage='scorer')\n"
+        "relay.start()\n"
+        "relay._thread.join()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == CANNOT_GO_ON
 
 
 def test_a_stage_relays_only_its_own_rows(database: Database, relay: OutboxRelay, clock: FakeClock) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +40,15 @@ def test_a_bad_value_is_refused_by_its_variables_name(monkeypatch: pytest.Monkey
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLUMBLINE_API_KEY", "plb_secret")
     assert "plb_secret" not in repr(Settings.load())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("LOG_LEVEL", "verbose"), ("API_KEY", "schlüssel"), ("DATABASE_URL", "foo")]
+)
+def test_a_bad_variable_is_one_line_and_exit_2(variable: str, value: str, home: Path) -> None:
+    environment = {**os.environ, f"PLUMBLINE_{variable}": value}
+    command = [sys.executable, "-m", "infra.cli", "keys", "list"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert f"PLUMBLINE_{variable}" in line

@@ -11,8 +11,8 @@ import sys
 import pytest
 from sqlalchemy import text
 
+from infra.outbox import CANNOT_GO_ON
 from infra.publishing import KafkaPublisher
-from infra.streams import CANNOT_GO_ON
 from matrix.ports import OutgoingMessage
 from matrix.topics import FEEDBACK_RECEIVED
 from tests.conftest import StackUnderTest
