@@ -80,7 +80,7 @@ def test_unstorable_text_is_refused_by_its_path(text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"kind": "thumb"}, "text"),
+        ({"kind": "thumb", "value": True}, "text"),
         ({"kind": "thumb", "text": None, "value": 1}, "value"),
         ({"kind": "rating", "text": None, "value": 6}, "value"),
         ({"kind": "rating", "text": None, "value": True}, "value"),
