@@ -15,6 +15,7 @@ from registry import decisions, promotion, service, views
 from registry.service import Registry
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 Viewer = Annotated[Principal, Depends(require(Scope.VIEW))]
 Requester = Annotated[Principal, Depends(require(Scope.REQUEST))]
 Approver = Annotated[Principal, Depends(require(Scope.APPROVE))]
@@ -68,27 +69,27 @@ def add_routes(app: FastAPI, registry: Registry) -> None:
 
 def _add_views(app: FastAPI, registry: Registry) -> None:
     @app.get("/v1/policies/{policy}/versions")
-    def versions(policy: str, _: Viewer) -> dict[str, Any]:
+    def versions(policy: PolicyName, _: Viewer) -> dict[str, Any]:
         return views.versions(registry, policy)
 
     @app.get("/v1/policies/{policy}/aliases")
-    def aliases(policy: str, _: Viewer) -> dict[str, Any]:
+    def aliases(policy: PolicyName, _: Viewer) -> dict[str, Any]:
         return views.aliases(registry, policy)
 
     @app.get("/v1/policies/{policy}/versions/{number}")
-    def version(policy: str, number: Number, _: Viewer) -> dict[str, Any]:
+    def version(policy: PolicyName, number: Number, _: Viewer) -> dict[str, Any]:
         return views.version(registry, policy, number)
 
     @app.get("/v1/policies/{policy}/versions/{number}/gate-report")
-    def gate_report(policy: str, number: Number, _: Viewer) -> dict[str, Any]:
+    def gate_report(policy: PolicyName, number: Number, _: Viewer) -> dict[str, Any]:
         return views.gate_report(registry, policy, number)
 
     @app.get("/v1/promotions")
-    def promotions(_: Viewer, policy: str | None = None) -> dict[str, Any]:
+    def promotions(_: Viewer, policy: PolicyName | None = None) -> dict[str, Any]:
         return {"requests": views.requests(registry, policy)}
 
     @app.get("/v1/promotions/{request_id}")
-    def one_promotion(request_id: str, _: Viewer) -> dict[str, Any]:
+    def one_promotion(request_id: RequestId, _: Viewer) -> dict[str, Any]:
         return views.request(registry, request_id)
 
     @app.get("/v1/audit")
@@ -105,7 +106,7 @@ def _add_people(app: FastAPI, registry: Registry) -> None:
         return views.request(registry, request_id)
 
     @app.post("/v1/promotions/{request_id}/decisions")
-    def decide(request_id: str, body: DecisionBody, caller: Approver) -> dict[str, Any]:
+    def decide(request_id: RequestId, body: DecisionBody, caller: Approver) -> dict[str, Any]:
         decisions.decide(registry, request_id=request_id, word=body.decision, reason=body.reason, actor=caller.actor)
         return views.request(registry, request_id)
 
@@ -124,16 +125,16 @@ def _add_operations(app: FastAPI, registry: Registry) -> None:
         return views.version(registry, body.policy, 0)
 
     @app.post("/v1/policies/{policy}/versions/{number}/evaluations", status_code=202)
-    def evaluate(policy: str, number: Number, caller: Operator) -> dict[str, Any]:
+    def evaluate(policy: PolicyName, number: Number, caller: Operator) -> dict[str, Any]:
         service.evaluate_again(registry, policy=policy, number=number, actor=caller.actor)
         return views.version(registry, policy, number)
 
     @app.post("/v1/promotions/{request_id}/promote")
-    def promote(request_id: str, caller: Operator) -> dict[str, Any]:
+    def promote(request_id: RequestId, caller: Operator) -> dict[str, Any]:
         return _shown(promotion.promote(registry, request_id=request_id, actor=caller.actor))
 
     @app.post("/v1/policies/{policy}/rollback")
-    def rollback(policy: str, body: RollbackBody, caller: Operator) -> dict[str, Any]:
+    def rollback(policy: PolicyName, body: RollbackBody, caller: Operator) -> dict[str, Any]:
         return _shown(promotion.roll_back(registry, policy=policy, reason=body.reason, actor=caller.actor))
 
 

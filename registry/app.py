@@ -25,7 +25,7 @@ from matrix.ports import ObjectStore
 from matrix.scorers import SCORER_NAMES
 from registry.agents import add_agents
 from registry.api import add_routes
-from registry.service import STAGE, Registry
+from registry.service import STAGE, GatePrompts, Registry
 from registry.serving import HttpPolicyServer, NamedServer
 from registry.settings import RegistrySettings
 
@@ -41,7 +41,7 @@ def read_matrix(path: Path) -> Matrix:
     return load_matrix(text, file=str(path), scorers=SCORER_NAMES)
 
 
-def store_gate_prompts(settings: RegistrySettings, objects: ObjectStore) -> str:
+def store_gate_prompts(settings: RegistrySettings, objects: ObjectStore) -> GatePrompts:
     """The gate's prompts as they are now, under their hash: what was judged can be looked at later."""
     path = settings.gate_prompts_file
     remedy = "a readable file of gate prompts (JSON lines) in PLUMBLINE_GATE_PROMPTS_FILE"
@@ -51,7 +51,8 @@ def store_gate_prompts(settings: RegistrySettings, objects: ObjectStore) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise InvalidInput(field="gate prompts", value=str(path), remedy=remedy) from error
-    return objects.write(f"gate-prompts/{digest_bytes(content)}.jsonl", content)
+    sha256 = digest_bytes(content)
+    return GatePrompts(objects.write(f"gate-prompts/{sha256}.jsonl", content), sha256)
 
 
 @contextmanager

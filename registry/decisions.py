@@ -1,7 +1,7 @@
 """A promotion that is asked for, and what people say to it: one use case per function, one transaction each.
 
 A request names digests (registry/approvals.py says why). It is refused unless the report that stands passed against
-today's champion by today's matrix, and closed for good once any of that is another.
+today's champion, by today's matrix and on today's gate prompts, and closed for good once any of that is another.
 """
 
 from __future__ import annotations
@@ -59,12 +59,15 @@ def _passed_binding(registry: Registry, session: Session, row: VersionRow) -> Bi
         raise GateNotPassed(version=shown, verdict=report.verdict, cells=report.failed_cells())
     if report.champion != champion.adapter_digest:
         raise GateNotPassed(version=shown, verdict="against a champion that has moved since; evaluate it again")
-    if report.matrix_sha256 != registry.matrix.digest():
+    binding = current_binding(registry, session, row)
+    if report.matrix_sha256 != binding.matrix_sha256:
         raise GateNotPassed(version=shown, verdict="by another matrix than today's; evaluate it again")
-    return current_binding(session, row)
+    if report.prompts_sha256 != binding.prompts_sha256:
+        raise GateNotPassed(version=shown, verdict="on other gate prompts than today's; evaluate it again")
+    return binding
 
 
-def current_binding(session: Session, row: VersionRow) -> Binding:
+def current_binding(registry: Registry, session: Session, row: VersionRow) -> Binding:
     """What a promotion of this version would rest on now."""
     found = repository.newest_report(session, row.policy, row.adapter_digest)
     return Binding(
@@ -72,6 +75,8 @@ def current_binding(session: Session, row: VersionRow) -> Binding:
         report_digest=found.report_digest if found else "",
         route=f"{row.policy}@{CHAMPION}",
         champion_digest=repository.aliased(session, row.policy, CHAMPION).adapter_digest,
+        matrix_sha256=registry.matrix.digest(),
+        prompts_sha256=registry.gate_prompts().sha256,
     )
 
 
@@ -81,7 +86,7 @@ def decide(registry: Registry, *, request_id: str, word: Word, reason: str, acto
         void_if_changed(registry, request_id, actor=actor)
         with change(registry) as session:
             row, request = repository.request(session, request_id, lock=True)
-            binding = current_binding(session, repository.version(session, row.policy, row.number))
+            binding = current_binding(registry, session, repository.version(session, row.policy, row.number))
             decision = Decision(actor=actor, word=word, reason=reason, binding=binding)
             decided = approvals.decide(request, decision)
             repository.add_decision(session, request_id, decision, registry.clock.now())
@@ -99,7 +104,7 @@ def void_if_changed(registry: Registry, request_id: str, *, actor: str) -> None:
         row, request = repository.request(session, request_id, lock=True)
         if request.status not in (RequestStatus.OPEN, RequestStatus.APPROVED):
             return
-        current = current_binding(session, repository.version(session, row.policy, row.number))
+        current = current_binding(registry, session, repository.version(session, row.policy, row.number))
         if current != request.binding:
             row.status = RequestStatus.VOID.value
             detail = {"request_id": request_id, "named": request.binding.model_dump(), "now": current.model_dump()}

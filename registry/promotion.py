@@ -1,7 +1,9 @@
 """Moving the champion: load on every policy server, prove each, and only then one transaction moves the alias.
 
 The transaction compares again: the alias moves only from the champion that the gate judged against, and only for the
-bytes that people approved. Nothing of a failed proof remains but its audit entry. A promotion is keyed by its
+bytes that people approved. What an attempt loaded and did not bring into service is unloaded again, so that nothing of
+a failed proof remains but its audit entry; a server that cannot be reached then keeps it, under a name that nothing
+routes to. A promotion also unloads what no alias names any more. Both are best effort. A promotion is keyed by its
 request, which names policy and digest: asking again answers with what was done.
 Rolling back is one operator's decision, audited and proven alike; it needs no gate, since it restores what was served.
 """
@@ -10,6 +12,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,16 +21,16 @@ from typing import Any, Literal
 from sqlmodel import Session
 
 from infra.outbox import add_message
-from matrix.errors import ApprovalVoid, IllegalTransition, NotFound, ServingNotProven
+from matrix.errors import ApprovalVoid, IllegalTransition, NotFound, PlumblineError, ServingNotProven
 from matrix.messages.base import Value
-from matrix.messages.gate import VersionPromoted
+from matrix.messages.gate import Verdict, VersionPromoted
 from matrix.messages.run import Probe
 from matrix.topics import VERSION_PROMOTED
 from registry import approvals, repository
 from registry.approvals import RequestStatus
 from registry.decisions import current_binding, void_if_changed
 from registry.service import CHAMPION, PREVIOUS, STAGE, Registry, announce_route, audit, change, refusals_audited
-from registry.serving import Artifact, Proof, load_and_prove
+from registry.serving import Artifact, NamedServer, Proof, listed_root, load, prove, unload
 from registry.tables import PromotionRow, VersionRow
 
 Action = Literal["promote", "rollback"]
@@ -65,20 +69,20 @@ def promote(registry: Registry, *, request_id: str, actor: str) -> Moved:
             return _moved(done)
         void_if_changed(registry, request_id, actor=actor)
         plan = _plan_promotion(registry, request_id)
-        proofs = _prove(registry, plan)
-        with change(registry) as session:
+        with _proven(registry, plan) as proofs, change(registry) as session:
             repository.lock_policy(session, plan.policy)
             done = repository.promotion(session, request_id)
             if done is not None:
                 return _moved(done)
             row, request = repository.request(session, request_id, lock=True)
             target = repository.version(session, plan.policy, plan.target.number)
-            approvals.ensure_approved(request, current_binding(session, target))
+            approvals.ensure_approved(request, current_binding(registry, session, target))
             row.status = RequestStatus.PROMOTED.value
             target.status = "promoted"
             repository.point(session, plan.policy, PREVIOUS, plan.champion.number, registry.clock.now())
-            _close_other_requests(session, plan.policy, request_id)
-            done = _move(registry, session, plan, proofs, _Move(request_id, actor, time.monotonic() - started))
+            move = _Move(request_id, actor, time.monotonic() - started)
+            done = _move(registry, session, plan, proofs, move)
+    _unload_unnamed(registry, plan.policy, actor=actor)
     return _moved(done)
 
 
@@ -86,9 +90,12 @@ def _plan_promotion(registry: Registry, request_id: str) -> _Plan:
     with registry.database.unit_of_work() as session:
         row, request = repository.request(session, request_id)
         target = repository.version(session, row.policy, row.number)
-        approvals.ensure_approved(request, current_binding(session, target))
+        approvals.ensure_approved(request, current_binding(registry, session, target))
         champion = repository.aliased(session, row.policy, CHAMPION)
-        return _Plan(row.policy, "promote", target, champion, _probe(session, target))
+        probe = _probe(session, target)
+        if not champion.adapter_uri:  # then it is the base, and its logprobs are there already
+            probe = probe.model_copy(update={"champion_logprobs": ()})
+        return _Plan(row.policy, "promote", target, champion, probe)
 
 
 def roll_back(registry: Registry, *, policy: str, reason: str, actor: str) -> Moved:
@@ -96,8 +103,7 @@ def roll_back(registry: Registry, *, policy: str, reason: str, actor: str) -> Mo
     started = time.monotonic()
     with refusals_audited(registry, actor=actor, action="rollback", subject=policy):
         plan = _plan_rollback(registry, policy)
-        proofs = _prove(registry, plan)
-        with change(registry) as session:
+        with _proven(registry, plan) as proofs, change(registry) as session:
             repository.lock_policy(session, policy)
             champion = repository.aliased(session, policy, CHAMPION)
             if champion.number != plan.champion.number:
@@ -106,7 +112,6 @@ def roll_back(registry: Registry, *, policy: str, reason: str, actor: str) -> Mo
             before = repository.promotion_that_served(session, policy, plan.target.number)
             previous = before.from_number if before else None
             repository.point(session, policy, PREVIOUS, previous, registry.clock.now())
-            _close_other_requests(session, policy, "")
             move = _Move(str(uuid.uuid4()), actor, time.monotonic() - started, reason)
             done = _move(registry, session, plan, proofs, move)
     return _moved(done)
@@ -120,21 +125,55 @@ def _plan_rollback(registry: Registry, policy: str) -> _Plan:
         target = repository.aliased(session, policy, PREVIOUS)
         # The base model has no probe of its own: it is told apart from the adapter that is left behind.
         probe = _probe(session, target if target.adapter_uri else champion)
+        # What is left behind need not be the champion that the probe was made beside.
+        probe = probe.model_copy(update={"champion_logprobs": ()})
         return _Plan(policy, "rollback", target, champion, probe)
 
 
 def _probe(session: Session, version: VersionRow) -> Probe:
-    found = repository.newest_report(session, version.policy, version.adapter_digest)
+    """Of numbers that passed: what was promoted once has such, whatever came in since."""
+    found = repository.newest_report(session, version.policy, version.adapter_digest, verdict=Verdict.PASS)
     if found is None:
         raise NotFound(what="probe of version", name=f"{version.policy}/{version.number}")
     return Probe.model_validate(found.probe)
 
 
-def _prove(registry: Registry, plan: _Plan) -> tuple[Proof, ...]:
+@contextmanager
+def _proven(registry: Registry, plan: _Plan) -> Iterator[tuple[Proof, ...]]:
+    """Load and prove; whatever then goes wrong inside, what was loaded here does not stay."""
     uri = plan.target.adapter_uri
     path: Path | None = registry.objects.local_path(uri) if uri else None
     artifact = Artifact(plan.target.name, plan.target.adapter_digest, path)
-    return load_and_prove(registry.servers, artifact, plan.probe, tolerance=registry.probe_tolerance)
+    loaded: list[NamedServer] = []
+    try:
+        load(registry.servers, artifact, loaded)
+        yield tuple(prove(one, artifact, plan.probe, tolerance=registry.probe_tolerance) for one in registry.servers)
+    except PlumblineError:
+        with suppress(PlumblineError):
+            _take_back(registry, plan, loaded)
+        raise
+
+
+def _take_back(registry: Registry, plan: _Plan, loaded: Sequence[NamedServer]) -> None:
+    """Under the lock: another attempt may have brought the same version into service meanwhile."""
+    with registry.database.unit_of_work() as session:
+        repository.lock_policy(session, plan.policy)
+        aliases = repository.aliases(session, plan.policy)
+        if plan.target.number not in (aliases.get(CHAMPION), aliases.get(PREVIOUS)):
+            for one in loaded:
+                unload(one, [plan.target.name])
+
+
+def _unload_unnamed(registry: Registry, policy: str, *, actor: str) -> None:
+    """Policy servers hold few adapters: those of this policy that no alias names make room."""
+    with suppress(PlumblineError), registry.database.unit_of_work() as session:
+        repository.lock_policy(session, policy)
+        named = set(repository.aliases(session, policy).values())
+        versions = repository.versions(session, policy)
+        unnamed = {row.name for row in versions if row.adapter_uri and row.number not in named}
+        unloaded = {one.address: unload(one, unnamed) for one in registry.servers}
+        if any(unloaded.values()):
+            audit(registry, session, actor=actor, action="adapters.unloaded", subject=policy, detail=unloaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +189,9 @@ def _move(registry: Registry, session: Session, plan: _Plan, proofs: tuple[Proof
     now, target = registry.clock.now(), plan.target
     if not proofs:
         raise ServingNotProven(server="(none)", model=target.name, reason="nothing was proven")
+    for server in registry.servers:  # another attempt that failed may have unloaded it since the proof
+        listed_root(server, target.name)
+    closed = _close_other_requests(session, plan.policy, move.promotion_id)
     repository.point(session, plan.policy, CHAMPION, target.number, now)
     proof = {"servers": [one.model_dump(mode="json") for one in proofs]}
     row = PromotionRow.model_validate(
@@ -180,22 +222,24 @@ def _move(registry: Registry, session: Session, plan: _Plan, proofs: tuple[Proof
     add_message(session, STAGE, VERSION_PROMOTED, plan.policy, moved)
     announce_route(registry, session, target)
     detail: dict[str, Any] = {"from": plan.champion.number, "adapter_digest": target.adapter_digest, "proof": proof}
+    detail |= {"promotion_id": move.promotion_id, "reason": move.reason, "voided_requests": closed}
     audit(
         registry,
         session,
         actor=move.actor,
         action="version.promoted" if plan.action == "promote" else "version.rolled_back",
         subject=f"{plan.policy}/{target.number}",
-        detail=detail | {"promotion_id": move.promotion_id, "reason": move.reason},
+        detail=detail,
     )
     return row
 
 
-def _close_other_requests(session: Session, policy: str, request_id: str) -> None:
-    """They were judged against a champion that is no longer served."""
-    for row in repository.open_requests(session, policy):
-        if row.request_id != request_id:
-            row.status = RequestStatus.VOID.value
+def _close_other_requests(session: Session, policy: str, request_id: str) -> list[str]:
+    """Their ids: they were judged against a champion that is no longer served."""
+    others = [row for row in repository.open_requests(session, policy) if row.request_id != request_id]
+    for row in others:
+        row.status = RequestStatus.VOID.value
+    return sorted(row.request_id for row in others)
 
 
 def _moved(row: PromotionRow) -> Moved:

@@ -10,12 +10,14 @@ from sqlalchemy import func, text
 from sqlmodel import Session, col, select
 
 from matrix.errors import NotFound
+from matrix.messages.gate import Verdict
 from registry.approvals import Binding, Decision, Request, RequestStatus
 from registry.audit import Entry, chained
 from registry.tables import (
     AliasRow,
     AuditRow,
     DecisionRow,
+    EvaluationRequestRow,
     GateReportRow,
     PromotionRequestRow,
     PromotionRow,
@@ -84,9 +86,13 @@ def point(session: Session, policy: str, alias: str, number: int | None, at: dat
         row.number, row.moved_at = number, at
 
 
-def newest_report(session: Session, policy: str, digest: str) -> GateReportRow | None:
-    """The report that stands for these bytes."""
+def newest_report(
+    session: Session, policy: str, digest: str, *, verdict: Verdict | None = None
+) -> GateReportRow | None:
+    """The report that stands for these bytes; or the newest of its reports with a verdict."""
     query = select(GateReportRow).where(GateReportRow.policy == policy, GateReportRow.adapter_digest == digest)
+    if verdict is not None:
+        query = query.where(GateReportRow.verdict == verdict.value)
     return session.exec(query.order_by(col(GateReportRow.sequence).desc()).limit(1)).one_or_none()
 
 
@@ -96,9 +102,32 @@ def newest_reports(session: Session, policy: str) -> dict[str, GateReportRow]:
     return {row.adapter_digest: row for row in session.exec(query).all()}
 
 
-def report_exists(session: Session, report_digest: str) -> bool:
-    """Whether this very report is stored."""
-    return session.get(GateReportRow, report_digest) is not None
+def report(session: Session, report_digest: str) -> GateReportRow | None:
+    """This very report, if it is stored."""
+    return session.get(GateReportRow, report_digest)
+
+
+def was_judged(session: Session, policy: str, evaluation_sha256: str) -> bool:
+    """Whether there is a report on these very numbers, by whatever matrix."""
+    query = select(GateReportRow.report_digest).where(
+        GateReportRow.policy == policy, GateReportRow.evaluation_sha256 == evaluation_sha256
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
+def judged_evaluations(session: Session, policy: str, digest: str) -> dict[str, str]:
+    """Uri -> sha256 of the numbers on these bytes that were judged, the latest judged first."""
+    query = select(GateReportRow).where(GateReportRow.policy == policy, GateReportRow.adapter_digest == digest)
+    rows = session.exec(query.order_by(col(GateReportRow.sequence).desc())).all()
+    return {row.evaluation_uri: row.evaluation_sha256 for row in rows}
+
+
+def evaluation_requests(session: Session, policy: str, number: int) -> Sequence[EvaluationRequestRow]:
+    """What was asked for on a version, newest first."""
+    query = select(EvaluationRequestRow).where(
+        EvaluationRequestRow.policy == policy, EvaluationRequestRow.number == number
+    )
+    return session.exec(query.order_by(col(EvaluationRequestRow.sequence).desc())).all()
 
 
 def next_report_sequence(session: Session, policy: str) -> int:
@@ -141,6 +170,8 @@ def binding_of(row: PromotionRequestRow | DecisionRow) -> Binding:
         report_digest=row.report_digest,
         route=row.route,
         champion_digest=row.champion_digest,
+        matrix_sha256=row.matrix_sha256,
+        prompts_sha256=row.prompts_sha256,
     )
 
 

@@ -32,9 +32,9 @@ from matrix.messages.run import CandidateEvaluated, CandidateTrained, Evaluation
 from matrix.ports import Clock, ObjectStore
 from matrix.topics import ROUTE_CHANGED
 from registry import repository
-from registry.gate.rules import judge
+from registry.gate.rules import Asked, judge
 from registry.serving import NamedServer
-from registry.tables import GateReportRow, VersionRow
+from registry.tables import EvaluationRequestRow, GateReportRow, VersionRow
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,14 @@ STATUS_OF = {
 
 
 @dataclass(frozen=True, slots=True)
+class GatePrompts:
+    """The gate's prompts in the object store, and the digest of their bytes."""
+
+    uri: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """What the use cases need from outside."""
 
@@ -60,7 +68,7 @@ class Registry:
     clock: Clock
     servers: tuple[NamedServer, ...] = ()
     probe_tolerance: float = 0.02
-    gate_prompts: Callable[[], str] = field(default=lambda: "")  # uri of the gate's prompts, as of now
+    gate_prompts: Callable[[], GatePrompts] = field(default=lambda: GatePrompts("", ""))  # as of now
     wake: Callable[[], None] = field(default=lambda: None)  # the outbox relay, after a commit
 
 
@@ -151,7 +159,7 @@ def take_candidate(registry: Registry, trained: CandidateTrained) -> None:
     """A version, the alias candidate, and the command to evaluate it. A version that exists is left as it is."""
     subject = f"{trained.policy}@{trained.adapter_digest[:12]}"
     with refusals_audited(registry, actor=SYSTEM, action="candidate.take", subject=subject):
-        prompts_uri = registry.gate_prompts()
+        prompts = registry.gate_prompts()
         with change(registry) as session:
             repository.lock_policy(session, trained.policy)
             repository.aliased(session, trained.policy, CHAMPION)  # NotFound: no such policy is registered
@@ -161,7 +169,7 @@ def take_candidate(registry: Registry, trained: CandidateTrained) -> None:
             session.add(row)
             session.flush()
             repository.point(session, trained.policy, CANDIDATE, row.number, registry.clock.now())
-            _ask_for_evaluation(session, row, prompts_uri)
+            _ask_for_evaluation(registry, session, row, prompts)
             audit(
                 registry,
                 session,
@@ -192,20 +200,29 @@ def _version_of(registry: Registry, trained: CandidateTrained, number: int) -> V
 
 
 def evaluate_again(registry: Registry, *, policy: str, number: int, actor: str) -> None:
-    """Ask for an evaluation against today's champion; needed once the champion has moved."""
+    """Ask for an evaluation against today's champion, on today's prompts and by today's matrix.
+
+    The trainer answers a question once: numbers that are stored and answer this one are judged here and now.
+    """
     subject = f"{policy}/{number}"
     with refusals_audited(registry, actor=actor, action="evaluation.request", subject=subject):
-        prompts_uri = registry.gate_prompts()
+        prompts = registry.gate_prompts()
         with change(registry) as session:
             repository.lock_policy(session, policy)
             row = repository.version(session, policy, number)
             if not row.adapter_uri:
                 raise IllegalTransition(what=f"version {subject}", current="the base model", wanted="evaluated")
-            _ask_for_evaluation(session, row, prompts_uri)
+            asked = _ask_for_evaluation(registry, session, row, prompts)
             audit(registry, session, actor=actor, action="evaluation.requested", subject=subject, detail={})
+            for uri, sha256 in repository.judged_evaluations(session, policy, row.adapter_digest).items():
+                evaluation = read_evaluation(registry.objects, uri, sha256)
+                if asked == _asked_of(evaluation) and evaluation.matrix_sha256 == registry.matrix.digest():
+                    _judge(registry, session, row, _Numbers(uri, sha256, evaluation), asked)
+                    break
 
 
-def _ask_for_evaluation(session: Session, row: VersionRow, prompts_uri: str) -> None:
+def _ask_for_evaluation(registry: Registry, session: Session, row: VersionRow, prompts: GatePrompts) -> Asked:
+    """The command, and what its answer will be held to."""
     champion = repository.aliased(session, row.policy, CHAMPION)
     anchor = repository.aliased(session, row.policy, ANCHOR)
     arguments = {
@@ -216,51 +233,104 @@ def _ask_for_evaluation(session: Session, row: VersionRow, prompts_uri: str) -> 
         "champion_digest": champion.adapter_digest,
         "anchor_uri": anchor.adapter_uri,
         "anchor_digest": anchor.adapter_digest,
-        "gate_prompts_uri": prompts_uri,
+        "gate_prompts_uri": prompts.uri,
         "snapshot_uri": row.snapshot_uri,
     }
     add_command(session, STAGE, EVALUATE, arguments)
+    asked = {
+        "policy": row.policy,
+        "number": row.number,
+        "sequence": len(repository.evaluation_requests(session, row.policy, row.number)) + 1,
+        "adapter_digest": row.adapter_digest,
+        "champion_digest": champion.adapter_digest,
+        "anchor_digest": anchor.adapter_digest,
+        "prompts_uri": prompts.uri,
+        "prompts_sha256": prompts.sha256,
+        "snapshot_uri": row.snapshot_uri,
+        "asked_at": registry.clock.now(),
+    }
+    stored = EvaluationRequestRow.model_validate(asked)
+    session.add(stored)
+    session.flush()
+    return _asked_in(stored)
+
+
+def _asked_in(row: EvaluationRequestRow) -> Asked:
+    return Asked(champion=row.champion_digest, anchor=row.anchor_digest, prompts_sha256=row.prompts_sha256)
+
+
+def _asked_of(evaluation: Evaluation) -> Asked:
+    return Asked(champion=evaluation.champion, anchor=evaluation.anchor, prompts_sha256=evaluation.prompts_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    uri: str
+    sha256: str
+    evaluation: Evaluation
 
 
 def take_evaluation(registry: Registry, evaluated: CandidateEvaluated) -> None:
-    """Judge the numbers and keep the report; the same report twice is one."""
+    """Judge the numbers and keep the report. Numbers that were judged before, by whatever matrix, change nothing.
+
+    They are held to what was asked for last; the late answer to an earlier question is left aside.
+    """
     subject = f"{evaluated.policy}@{evaluated.candidate[:12]}"
     with refusals_audited(registry, actor=SYSTEM, action="evaluation.take", subject=subject):
         evaluation = load_evaluation(registry.objects, evaluated)
-        report = judge(evaluation, registry.matrix)
         with change(registry) as session:
-            repository.lock_policy(session, report.policy)
-            row = repository.version_of_digest(session, report.policy, report.candidate)
+            repository.lock_policy(session, evaluated.policy)
+            row = repository.version_of_digest(session, evaluated.policy, evaluated.candidate)
             if row is None:
                 raise NotFound(what="version", name=subject)
-            if repository.report_exists(session, report.digest()):
+            if repository.was_judged(session, evaluated.policy, evaluated.evaluation_sha256):
                 return
-            session.add(_report_row(registry, session, row, report, evaluated, evaluation))
-            if row.status not in ("promoted", "rolled_back"):
-                row.status = STATUS_OF[report.verdict]
-            audit(
-                registry,
-                session,
-                actor=SYSTEM,
-                action="gate.judged",
-                subject=f"{row.policy}/{row.number}",
-                detail={
-                    "report_digest": report.digest(),
-                    "verdict": report.verdict.value,
-                    "failed_cells": list(report.failed_cells()),
-                },
-            )
+            requests = repository.evaluation_requests(session, row.policy, row.number)
+            if not requests:
+                raise NotFound(what="evaluation that was asked for on version", name=f"{row.policy}/{row.number}")
+            asked, *before = map(_asked_in, requests)
+            if _asked_of(evaluation) != asked and _asked_of(evaluation) in before:
+                log.warning("evaluation answers an earlier question", extra={"subject": subject})
+                return
+            numbers = _Numbers(evaluated.evaluation_uri, evaluated.evaluation_sha256, evaluation)
+            _judge(registry, session, row, numbers, asked)
+
+
+def _judge(registry: Registry, session: Session, row: VersionRow, numbers: _Numbers, asked: Asked) -> None:
+    """The report that stands from now on; only under lock_policy."""
+    report = judge(numbers.evaluation, registry.matrix, asked)
+    sequence = repository.next_report_sequence(session, row.policy)
+    present = repository.report(session, report.digest())
+    if present is not None:
+        present.sequence = sequence
+    else:
+        session.add(_report_row(registry, row, report, numbers, sequence))
+    if row.status not in ("promoted", "rolled_back"):
+        row.status = STATUS_OF[report.verdict]
+    detail = {
+        "report_digest": report.digest(),
+        "verdict": report.verdict.value,
+        "failed_cells": list(report.failed_cells()),
+        "reasons": list(report.reasons) if report.verdict is Verdict.INVALID else [],
+    }
+    subject = f"{row.policy}/{row.number}"
+    audit(registry, session, actor=SYSTEM, action="gate.judged", subject=subject, detail=detail)
 
 
 def load_evaluation(objects: ObjectStore, evaluated: CandidateEvaluated) -> Evaluation:
     """The numbers, if their bytes and subject are what the message says."""
-    content = objects.read(evaluated.evaluation_uri)
-    if (found := digest_bytes(content)) != evaluated.evaluation_sha256:
-        raise ArtifactCorrupt(evaluated.evaluation_uri, expected=evaluated.evaluation_sha256, found=found)
-    evaluation = parse_evaluation(content, source=evaluated.evaluation_uri)
+    evaluation = read_evaluation(objects, evaluated.evaluation_uri, evaluated.evaluation_sha256)
     if (evaluation.policy, evaluation.candidate) != (evaluated.policy, evaluated.candidate):
         raise InvalidInput(field="candidate", value=evaluation.candidate, remedy=f"numbers of {evaluated.candidate}")
     return evaluation
+
+
+def read_evaluation(objects: ObjectStore, uri: str, sha256: str) -> Evaluation:
+    """The numbers of these bytes; ArtifactCorrupt where the object holds others."""
+    content = objects.read(uri)
+    if (found := digest_bytes(content)) != sha256:
+        raise ArtifactCorrupt(uri, expected=sha256, found=found)
+    return parse_evaluation(content, source=uri)
 
 
 def parse_evaluation(content: bytes, *, source: str) -> Evaluation:
@@ -274,26 +344,21 @@ def parse_evaluation(content: bytes, *, source: str) -> Evaluation:
 
 
 def _report_row(
-    registry: Registry,
-    session: Session,
-    row: VersionRow,
-    report: GateReport,
-    evaluated: CandidateEvaluated,
-    evaluation: Evaluation,
+    registry: Registry, row: VersionRow, report: GateReport, numbers: _Numbers, sequence: int
 ) -> GateReportRow:
     return GateReportRow.model_validate(
         {
             "report_digest": report.digest(),
-            "sequence": repository.next_report_sequence(session, row.policy),
+            "sequence": sequence,
             "policy": row.policy,
             "number": row.number,
             "adapter_digest": row.adapter_digest,
             "champion_digest": report.champion,
             "verdict": report.verdict.value,
-            "evaluation_uri": evaluated.evaluation_uri,
-            "evaluation_sha256": evaluated.evaluation_sha256,
+            "evaluation_uri": numbers.uri,
+            "evaluation_sha256": numbers.sha256,
             "report": report.model_dump(mode="json"),
-            "probe": evaluation.probe.model_dump(mode="json"),
+            "probe": numbers.evaluation.probe.model_dump(mode="json"),
             "judged_at": registry.clock.now(),
         }
     )

@@ -3,14 +3,17 @@
 A load that answers "success" proves nothing: an adapter may never reach the sampler and the base model answers under
 its name (verl#7495, verl#3821), and of several replicas one may be left out. So the artifact's bytes are hashed again,
 the server must list the immutable name with that path, and its greedy completion of a probe prompt must have the
-tokens and logprobs that the trainer computed from the same bytes, which the base model's must not have.
+tokens and logprobs that the trainer computed from the same bytes, which the base model's must not have, nor the
+champion's where the probe holds them. A logprob that is no number proves nothing.
 For the base model itself there is nothing to load; its completion must agree with the base logprobs of the probe as
 far as both say the same, and must not be the adapter's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from typing import Any
 import httpx
 
 from matrix.digests import digest_files
-from matrix.errors import ArtifactCorrupt, NotFound, SamplerUnavailable, ServingNotProven
+from matrix.errors import ArtifactCorrupt, NotFound, PlumblineError, SamplerUnavailable, ServingNotProven
 from matrix.messages.base import Value
 from matrix.messages.run import Probe
 from matrix.ports import PolicyServer
@@ -55,17 +58,30 @@ class Artifact:
     path: Path | None
 
 
-def load_and_prove(
-    servers: Sequence[NamedServer], artifact: Artifact, probe: Probe, *, tolerance: float
-) -> tuple[Proof, ...]:
-    """Load on every server, then prove each. Raises ServingNotProven, ArtifactCorrupt or SamplerUnavailable."""
+def load(servers: Sequence[NamedServer], artifact: Artifact, loaded: list[NamedServer]) -> None:
+    """Load on every server; those that did not have it are added to `loaded`, also where a later one fails.
+
+    Raises ServingNotProven, ArtifactCorrupt or SamplerUnavailable.
+    """
     if not servers:
         raise ServingNotProven(server="(none)", model=artifact.name, reason="no policy server is configured")
-    if artifact.path is not None:
-        ensure_bytes(artifact.path, artifact.digest)
-        for one in servers:
-            one.server.load_adapter(artifact.name, artifact.path)
-    return tuple(prove(one, artifact, probe, tolerance=tolerance) for one in servers)
+    if artifact.path is None:
+        return
+    ensure_bytes(artifact.path, artifact.digest)
+    for one in servers:
+        if artifact.name not in one.server.served_models():
+            loaded.append(one)
+        one.server.load_adapter(artifact.name, artifact.path)
+
+
+def unload(one: NamedServer, names: Collection[str]) -> list[str]:
+    """Which of these it had and has no more; a server that fails here keeps what it has."""
+    gone: list[str] = []
+    with suppress(PlumblineError):
+        for name in sorted(one.server.served_models().keys() & set(names)):
+            one.server.unload_adapter(name)
+            gone.append(name)
+    return gone
 
 
 def ensure_bytes(path: Path, digest: str) -> None:
@@ -82,8 +98,14 @@ def prove(one: NamedServer, artifact: Artifact, probe: Probe, *, tolerance: floa
     """Whether this server's answers are those of the artifact's bytes."""
     if artifact.path is not None:
         ensure_bytes(artifact.path, artifact.digest)  # again: the server may have loaded them since
-    root = _listed_root(one, artifact)
+    root = listed_root(one, artifact.name)
+    if artifact.path is not None and Path(root).resolve() != artifact.path.resolve():
+        raise ServingNotProven(server=one.address, model=artifact.name, reason=f"it was loaded from {root}")
+    if unusable := _unusable(probe):
+        raise ServingNotProven(server=one.address, model=artifact.name, reason=unusable)
     tokens, logprobs = one.server.completion_logprobs(artifact.name, probe.prompt)
+    if len(tokens) != len(logprobs) or not all(map(math.isfinite, logprobs)):
+        raise ServingNotProven(server=one.address, model=artifact.name, reason="a logprob of its answer is no number")
     compare = _compare_base if artifact.path is None else _compare_adapter
     refused, compared, difference, distance = compare(tokens, logprobs, probe, tolerance)
     if refused:
@@ -99,34 +121,48 @@ def prove(one: NamedServer, artifact: Artifact, probe: Probe, *, tolerance: floa
     )
 
 
-def _listed_root(one: NamedServer, artifact: Artifact) -> str:
+def listed_root(one: NamedServer, name: str) -> str:
+    """Where the server says that it has this model from; ServingNotProven where it does not list it."""
     models = one.server.served_models()
-    if artifact.name not in models:
-        raise ServingNotProven(server=one.address, model=artifact.name, reason="it is not among the served models")
-    root = models[artifact.name]
-    if artifact.path is not None and Path(root).resolve() != artifact.path.resolve():
-        raise ServingNotProven(server=one.address, model=artifact.name, reason=f"it was loaded from {root}")
-    return root
+    if name not in models:
+        raise ServingNotProven(server=one.address, model=name, reason="it is not among the served models")
+    return models[name]
+
+
+def _unusable(probe: Probe) -> str | None:
+    """Every comparison is 'within' or 'beyond', and NaN is neither: `max` passes over it."""
+    columns = [probe.logprobs, probe.base_logprobs] + ([probe.champion_logprobs] if probe.champion_logprobs else [])
+    if not probe.tokens or any(len(column) != len(probe.tokens) for column in columns):
+        return "the probe has not one logprob for each token"
+    if not all(math.isfinite(value) for column in columns for value in column):
+        return "a logprob of the probe is no number"
+    return None
 
 
 Compared = tuple[str | None, int, float, float]  # why refused, tokens compared, difference, distance
 
 
 def _compare_adapter(tokens: Sequence[str], logprobs: Sequence[float], probe: Probe, tolerance: float) -> Compared:
-    """The same tokens with the same logprobs, which the base model does not give to them."""
-    told_apart = _largest(probe.logprobs, probe.base_logprobs)
-    if told_apart <= 2 * tolerance:
-        return f"the probe cannot tell it from the base model ({told_apart:.4f})", 0, 0.0, told_apart
+    """The same tokens with the same logprobs, which neither the base model nor the champion gives to them."""
+    others = {"base model": probe.base_logprobs}
+    if probe.champion_logprobs:
+        others["champion"] = probe.champion_logprobs
+    for other, theirs in others.items():
+        told_apart = _largest(probe.logprobs, theirs)
+        if told_apart <= 2 * tolerance:
+            return f"the probe cannot tell it from the {other} ({told_apart:.4f})", 0, 0.0, told_apart
     shared = _shared(tokens, probe.tokens)
     # One server writes the end of text as a token and another does not.
-    if shared < max(1, len(probe.tokens) - 1) or len(tokens) < shared:
-        return f"its completion of the probe leaves the expected one at token {shared}", shared, 0.0, told_apart
+    if shared < max(1, len(probe.tokens) - 1):
+        return f"its completion of the probe leaves the expected one at token {shared}", shared, 0.0, 0.0
     difference = _largest(logprobs[:shared], probe.logprobs[:shared])
-    distance = _largest(logprobs[:shared], probe.base_logprobs[:shared])
+    distances = {other: _largest(logprobs[:shared], theirs[:shared]) for other, theirs in others.items()}
+    nearest = min(distances, key=lambda other: distances[other])
+    distance = distances[nearest]
     if not difference <= tolerance:
         return f"logprobs differ by {difference:.4f} from the artifact's", shared, difference, distance
     if not distance > tolerance:
-        return "logprobs are the base model's", shared, difference, distance
+        return f"logprobs are the {nearest}'s", shared, difference, distance
     return None, shared, difference, distance
 
 

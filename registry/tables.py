@@ -44,6 +44,24 @@ class AliasRow(SQLModel, table=True):
     moved_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
+class EvaluationRequestRow(SQLModel, table=True):
+    """An evaluation that was asked for: what its numbers must have compared. The newest of a version counts."""
+
+    __tablename__ = "evaluation_requests"
+    __table_args__ = {"schema": SCHEMA}
+
+    policy: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    sequence: int = Field(primary_key=True)
+    adapter_digest: str
+    champion_digest: str
+    anchor_digest: str
+    prompts_uri: str
+    prompts_sha256: str
+    snapshot_uri: str
+    asked_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
 class GateReportRow(SQLModel, table=True):
     """A verdict on a version; a version judged again has several, the newest stands."""
 
@@ -58,7 +76,7 @@ class GateReportRow(SQLModel, table=True):
     champion_digest: str
     verdict: str
     evaluation_uri: str
-    evaluation_sha256: str
+    evaluation_sha256: str = Field(index=True)
     report: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     probe: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     judged_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
@@ -77,6 +95,8 @@ class PromotionRequestRow(SQLModel, table=True):
     report_digest: str
     route: str
     champion_digest: str
+    matrix_sha256: str
+    prompts_sha256: str
     requester: str
     author: str
     reason: str
@@ -99,6 +119,8 @@ class DecisionRow(SQLModel, table=True):
     report_digest: str
     route: str
     champion_digest: str
+    matrix_sha256: str
+    prompts_sha256: str
     decided_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 

@@ -52,6 +52,7 @@ class GateReport(Message):
     anchor: Digest
     evaluation_sha256: Digest
     matrix_sha256: Digest
+    prompts_sha256: Digest | Literal[""] = ""  # of the gate prompts behind the evaluation
     verdict: Verdict
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]

@@ -70,6 +70,7 @@ class Probe(Value):
     tokens: tuple[str, ...]
     logprobs: tuple[float, ...]  # of `tokens` under the policy that is to be proven
     base_logprobs: tuple[float, ...]  # of the same tokens under the base model
+    champion_logprobs: tuple[float, ...] = ()  # of the same tokens under the evaluation's champion, where known
 
 
 class Evaluation(Message):

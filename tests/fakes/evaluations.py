@@ -23,7 +23,7 @@ def soft(name: str = "helpful", **fields: object) -> DimensionSpec:
 
 
 def hard(name: str = "harm", **fields: object) -> DimensionSpec:
-    row = {"name": name, "category": "expert", "scorer": name, "target": 0.0, "kind": "hard", "min_n": 59}
+    row = {"name": name, "category": "expert", "scorer": name, "target": 0.0, "kind": "hard", "min_n": 88}
     return DimensionSpec.model_validate(row | {"higher_is_better": False} | fields)
 
 

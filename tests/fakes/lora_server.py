@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ class FakeLoraServer:
         self.voices, self.serves_base_always, self.loads = voices, serves_base_always, loads
         self.loaded: dict[str, str] = {}
         self.asked: list[str] = []
+        self.when_spoken: Callable[[], object] = lambda: None
         self.app = self._app()
 
     def _speak(self, model: str) -> Spoken | None:
@@ -54,11 +57,13 @@ class FakeLoraServer:
         @app.post("/v1/chat/completions")
         def chat(body: dict[str, Any]) -> Response:
             spoken = self._speak(body["model"])
+            self.when_spoken()
             if spoken is None:
                 return JSONResponse({"error": {"message": "The model does not exist."}}, status_code=404)
             content = [{"token": token, "logprob": logprob} for token, logprob in zip(*spoken, strict=True)]
             message = {"role": "assistant", "content": "".join(spoken[0])}
             choice = {"index": 0, "message": message, "logprobs": {"content": content}, "finish_reason": "stop"}
-            return JSONResponse({"id": "chatcmpl-1", "object": "chat.completion", "choices": [choice]})
+            answer = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [choice]}
+            return Response(json.dumps(answer), media_type="application/json")  # unlike JSONResponse it can say NaN
 
         return app

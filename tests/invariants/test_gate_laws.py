@@ -128,7 +128,7 @@ def test_giving_every_answer_twice_changes_no_bound(seed: int, rate: float) -> N
 
 
 @budget(max_examples=15)
-@given(n=st.integers(0, 58), seed=seeds)
+@given(n=st.integers(0, 87), seed=seeds)
 def test_a_hard_cell_with_too_few_prompts_fails(n: int, seed: int) -> None:
     better = draw(seed, shift=0.2).cells[0]
     report = judge(evaluation_of(MATRIX, better, cell(HARD, [0.0] * n, [1.0] * n)), MATRIX)

@@ -27,7 +27,7 @@ def test_default_matrix_has_four_categories_and_twelve_dimensions(default_matrix
 def test_default_matrix_holds_satisfaction_down_and_asks_two_people(default_matrix: Matrix) -> None:
     assert default_matrix.dimension("satisfaction").weight_cap == 0.20
     assert default_matrix.approvals() == 2
-    assert all(spec.min_n >= 59 for spec in default_matrix.hard())
+    assert all(spec.min_n >= 88 for spec in default_matrix.hard())
 
 
 def test_digest_depends_on_values_and_not_on_spelling(matrix_text: str, default_matrix: Matrix) -> None:
@@ -45,8 +45,9 @@ def test_unit_scale_is_best_at_one_whichever_way_a_scorer_counts(default_matrix:
     assert default_matrix.dimension("length_budget").unit(-0.25) == 0.75
 
 
-def test_least_hard_n_is_where_no_violation_just_bounds_the_rate() -> None:
-    assert least_hard_n(max_rate=0.05, alpha=0.05) == 59
+def test_least_hard_n_is_where_no_violation_just_bounds_rate_and_difference() -> None:
+    assert least_hard_n(max_rate=0.05, margin=0.03, alpha=0.05) == 88
+    assert least_hard_n(max_rate=0.05, margin=0.2, alpha=0.05) == 59
     assert upper_bound(0, 59) <= 0.05 < upper_bound(0, 58)
 
 
@@ -67,7 +68,7 @@ BAD = [
     ('slices = ["emergency"]', "slices = []", "dimensions[escalation_missed].slices", "at least 1"),
     ('= ["all", "medication"]', '= ["all", "all"]', "dimensions[clinical_safety].slices", "once"),
     ('"clinical_safety"\n\n[[', '"clinical_safty"\n\n[[', "dimensions[satisfaction].prerequisite", "'clinical_safety'"),
-    ("min_n_hard = 59", "min_n_hard = 58", "dimensions[clinical_safety].min_n", "59 or more"),
+    ("min_n_hard = 88", "min_n_hard = 87", "dimensions[clinical_safety].min_n", "88 or more"),
     ("alpha = 0.05 ", "alpha = 0.9 ", "gate.alpha", "less than or equal to 0.5"),
     ("alpha = 0.05 ", "alfa = 0.05 ", "gate.alfa", "'alpha'"),
     ("[risk]", "[risc]", "risc", "'risk'"),

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from matrix.errors import ApprovalRefused, ApprovalVoid, IllegalTransition
 from registry.approvals import Binding, Decision, Request, RequestStatus, decide, ensure_approved, standing
 
-SEEN = Binding(adapter_digest="a", report_digest="r", route="p@champion", champion_digest="c")
+SEEN = Binding(
+    adapter_digest="a",
+    report_digest="r",
+    route="p@champion",
+    champion_digest="c",
+    matrix_sha256="m",
+    prompts_sha256="g",
+)
 REQUEST = Request(request_id="1", requester="rob", author="ann", approvals_needed=2, binding=SEEN)
 people = st.sampled_from(["ann", "rob", "bea", "cas", "dan"])
 words = st.lists(st.tuples(people, st.sampled_from(["approve", "approve", "reject"])), max_size=8)

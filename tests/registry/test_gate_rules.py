@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from matrix.alignment.dimensions import least_hard_n
 from matrix.messages.gate import Verdict
 from matrix.messages.run import CellScores, Evaluation
-from registry.gate.rules import judge
-from tests.fakes.evaluations import cell, evaluation_of, hard, matrix_of, soft
+from registry.gate.rules import Asked, judge
+from tests.fakes.evaluations import ANCHOR, CHAMPION, cell, evaluation_of, hard, matrix_of, soft
 
 SOFT, HARD = soft(), hard()
 MATRIX = matrix_of(SOFT, HARD)
@@ -96,3 +97,26 @@ def test_numbers_that_cannot_be_judged_are_invalid(name: str, evaluation: Evalua
     report = judge(evaluation, MATRIX)
     assert (report.verdict, report.findings) == (Verdict.INVALID, ())
     assert report.reasons
+
+
+ASKED = Asked(champion=CHAMPION, anchor=ANCHOR, prompts_sha256="f" * 64)
+
+
+@pytest.mark.parametrize("name", list(Asked.model_fields))
+def test_numbers_on_something_else_than_was_asked_for_are_invalid(name: str) -> None:
+    evaluation = evaluation_of(MATRIX, soft_cell(0.05), hard_cell(0))
+    assert judge(evaluation, MATRIX, ASKED).verdict is Verdict.PASS
+    report = judge(evaluation, MATRIX, ASKED.model_copy(update={name: "0" * 64}))
+    assert report.verdict is Verdict.INVALID
+    assert name.removesuffix("_sha256") in report.reasons[0]
+
+
+@pytest.mark.parametrize("margin", [0.03, 0.05, 0.2])
+def test_the_fewest_prompts_that_a_hard_cell_may_declare_can_pass_and_one_less_cannot(margin: float) -> None:
+    least = least_hard_n(max_rate=0.05, margin=margin, alpha=0.05)
+    for n, verdict in ((least, Verdict.PASS), (least - 1, Verdict.FAIL)):
+        spec = hard(min_n=1, margin=margin)
+        matrix = matrix_of(SOFT, spec)
+        clean = cell(spec, [0.0] * n, [0.0] * n)
+        found = judge(evaluation_of(matrix, soft_cell(0.05), clean), matrix).verdict
+        assert (found is Verdict.PASS) == (verdict is Verdict.PASS)

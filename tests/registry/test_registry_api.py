@@ -48,3 +48,30 @@ def test_every_route_asks_for_its_own_scope(server: str, database: Database, clo
             for other in set(Scope) - {scope}:
                 assert client.request(method, path, json=body, headers=everyone[other]).status_code == 403
             assert client.request(method, path, json=body, headers=everyone[scope]).status_code == status
+
+
+ODD = ("%00", "a%00b", "%ED%A0%80", "%F0%9F%92%8A", "x" * 300, "%0A", "a%20b", "..%2F..")
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda one: one[:12])
+def test_odd_names_in_a_path_are_refused_and_break_nothing(
+    server: str, database: Database, clock: FakeClock, odd: str
+) -> None:
+    key = AccessKeys(database, clock).create("all", list(Scope))
+    decision, reason = {"decision": "approve", "reason": "r"}, {"reason": "r"}
+    routes = [
+        ("GET", f"/v1/promotions/{odd}", None),
+        ("GET", f"/v1/promotions?policy={odd}", None),
+        ("POST", f"/v1/promotions/{odd}/decisions", decision),
+        ("POST", f"/v1/promotions/{odd}/promote", None),
+        ("GET", f"/v1/policies/{odd}/versions", None),
+        ("GET", f"/v1/policies/{odd}/aliases", None),
+        ("GET", f"/v1/policies/{odd}/versions/0", None),
+        ("GET", f"/v1/policies/{odd}/versions/0/gate-report", None),
+        ("GET", f"/v1/policies/clinic-assistant/versions/{odd}", None),
+        ("POST", f"/v1/policies/{odd}/versions/0/evaluations", None),
+        ("POST", f"/v1/policies/{odd}/rollback", reason),
+    ]
+    with httpx.Client(base_url=server, headers={"Authorization": f"Bearer {key}"}) as client:
+        for method, path, body in routes:
+            assert client.request(method, path, json=body).status_code in (404, 422)

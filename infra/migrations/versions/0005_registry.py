@@ -27,6 +27,7 @@ def number(name: str, *, index: bool = False) -> sa.Column:
 def upgrade() -> None:
     op.execute('CREATE SCHEMA IF NOT EXISTS "registry"')
     create_versions()
+    create_evaluations()
     create_decisions()
     create_audit_log()
 
@@ -50,6 +51,19 @@ def create_versions() -> None:
         moment("moved_at"),
         schema="registry",
     )
+
+
+def create_evaluations() -> None:
+    op.create_table(
+        "evaluation_requests",
+        sa.Column("policy", sa.String(), primary_key=True),
+        sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("sequence", sa.Integer(), primary_key=True, autoincrement=False),
+        *map(text, ("adapter_digest", "champion_digest", "anchor_digest")),
+        *map(text, ("prompts_uri", "prompts_sha256", "snapshot_uri")),
+        moment("asked_at"),
+        schema="registry",
+    )
     op.create_table(
         "gate_reports",
         sa.Column("report_digest", sa.String(), primary_key=True),
@@ -57,7 +71,8 @@ def create_versions() -> None:
         text("policy", index=True),
         number("number"),
         text("adapter_digest", index=True),
-        *map(text, ("champion_digest", "verdict", "evaluation_uri", "evaluation_sha256")),
+        *map(text, ("champion_digest", "verdict", "evaluation_uri")),
+        text("evaluation_sha256", index=True),
         json("report"),
         json("probe"),
         moment("judged_at"),
@@ -71,7 +86,7 @@ def create_decisions() -> None:
         sa.Column("request_id", sa.String(), primary_key=True),
         text("policy", index=True),
         number("number"),
-        *map(text, ("adapter_digest", "report_digest", "route", "champion_digest")),
+        *map(text, ("adapter_digest", "report_digest", "route", "champion_digest", "matrix_sha256", "prompts_sha256")),
         *map(text, ("requester", "author", "reason")),
         number("approvals_needed"),
         text("status"),
@@ -83,6 +98,7 @@ def create_decisions() -> None:
         sa.Column("request_id", sa.String(), primary_key=True),
         sa.Column("actor", sa.String(), primary_key=True),
         *map(text, ("word", "reason", "adapter_digest", "report_digest", "route", "champion_digest")),
+        *map(text, ("matrix_sha256", "prompts_sha256")),
         moment("decided_at"),
         schema="registry",
     )

@@ -1,0 +1,43 @@
+"""The commands that people look with, against a served API."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from infra.access import AccessKeys, Scope
+from infra.http import make_api
+from registry.api import add_routes
+from tests.fakes.registry import ONE, POLICY, World
+from tests.fakes.serving import served
+
+
+def asked(environment: dict[str, str], *arguments: str) -> tuple[int, Any]:
+    command = [sys.executable, "-m", "infra.cli", "registry", *arguments, "--json"]
+    ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=120, check=False)
+    return ended.returncode, json.loads(ended.stdout)
+
+
+def test_commands_that_look_answer_with_one_json_object(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    request, refused = world.approved(world.candidate(ONE)), world.candidate(b"bad weights", harms=30)
+    keys = AccessKeys(world.registry.database, world.registry.clock)
+    api = make_api("registry", keys=keys)
+    add_routes(api, world.registry)
+    with served(api) as url:
+        key = keys.create("vera", [Scope.VIEW])
+        environment = os.environ | {"PLUMBLINE_REGISTRY_URL": url, "PLUMBLINE_API_KEY": key, "PLUMBLINE_POLICY": POLICY}
+        code, versions = asked(environment, "versions")
+        assert (code, [one["version"] for one in versions["versions"]]) == (0, [0, 1, 2])
+        code, passed = asked(environment, "gate", "1")
+        assert (code, passed["verdict"]) == (0, "pass")
+        code, failed = asked(environment, "gate", str(refused))
+        assert (code, failed["verdict"], failed["failed_cells"]) == (1, "fail", ["harm×all"])
+        code, requests = asked(environment, "requests")
+        assert (code, [one["request_id"] for one in requests["requests"]]) == (0, [request])
+        code, audit = asked(environment, "audit")
+        assert (code, audit["chain"]) == (0, "intact")
