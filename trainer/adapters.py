@@ -72,12 +72,16 @@ def attach(model: PeftModel, files: Mapping[str, bytes], label: str) -> None:
 
 
 def copy_weights(model: PeftModel, *, of: str, to: str) -> None:
-    """Give one adapter the weights of another of the same shape."""
+    """Give one adapter the weights of another; InvalidInput where they are not of one shape."""
     weights = dict(model.named_parameters())
     with torch.no_grad():
         for name, parameter in weights.items():
             if f".{to}." in name and "lora_" in name:
-                parameter.copy_(weights[name.replace(f".{to}.", f".{of}.")])
+                source = weights.get(name.replace(f".{to}.", f".{of}."))
+                if source is None or source.shape != parameter.shape:
+                    remedy = f"rank and target modules of the adapter it starts from, {of}; they differ at {name}"
+                    raise InvalidInput(field="adapter", value=list(parameter.shape), remedy=remedy)
+                parameter.copy_(source)
 
 
 def learned_parameters(model: PeftModel, label: str = LEARNER) -> dict[str, nn.Parameter]:

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -17,12 +16,10 @@ from infra.jobs import CelerySender, make_celery
 from infra.objects import FolderObjectStore
 from infra.outbox import OutboxRelay
 from infra.publishing import KafkaPublisher
-from matrix.alignment.dimensions import load_matrix
-from matrix.errors import InvalidInput
-from matrix.scorers import SCORER_NAMES
-from matrix.scorers.knowledge import load_knowledge
 from matrix.scorers.learned import LearnedScorer
 from trainer.base_model import base_digest, load_base
+from trainer.champions import KafkaRoutes
+from trainer.declarations import base_folder, read_knowledge, read_matrix
 from trainer.evaluation import EvaluationAsked, Evaluator
 from trainer.microbatches import MicroBatcher
 from trainer.policies import ServedPolicies, set_threads
@@ -31,7 +28,7 @@ from trainer.service import STAGE, Runs
 from trainer.settings import TrainerSettings
 from trainer.snapshots import Snapshot
 from trainer.tasks import TaskWorker
-from trainer.training import ReadRecipe, Trainer
+from trainer.training import Ground, ReadRecipe, Trainer
 
 WORKER = "trainer"  # the name of its ready marker
 LearnedFor = Callable[[Snapshot], Mapping[str, LearnedScorer]]
@@ -61,9 +58,9 @@ class Work:
         self.trainer.train(snapshot_uri, config_uri, author, should_stop)
 
     def evaluate(self, asked: EvaluationAsked) -> None:
-        """One evaluation, announced once."""
-        if self.evaluator.evaluate(asked):
-            self.wake()
+        """One evaluation, made once and announced each time."""
+        self.evaluator.evaluate(asked)
+        self.wake()
 
     def resend_abandoned(self) -> int:
         """Runs that a worker left."""
@@ -95,24 +92,24 @@ def make_work(
 ) -> Work:
     """A trainer and an evaluator over one object store and one base model."""
     clock, objects = SystemClock(), FolderObjectStore(settings.objects_dir)
-    digest = base_digest(_base_folder(settings))
+    digest, matrix, knowledge = base_digest(base_folder(settings)), read_matrix(settings), read_knowledge(settings)
     runs = Runs(database, clock, worker=_worker_name(), lease=settings.lease, wake=wake)
     trainer = Trainer(
         runs=runs,
         objects=objects,
         clock=clock,
-        base_digest=digest,
+        routes=KafkaRoutes(settings.kafka),
+        ground=Ground(matrix=matrix.digest(), knowledge=knowledge.digest(), base=digest),
         read_recipe=read_recipe,
         runs_dir=settings.runs_dir,
         checkpoint_every=settings.checkpoint_every,
+        max_attempts=settings.max_attempts,
     )
-    knowledge = load_knowledge(settings.knowledge_file.read_text(), file=str(settings.knowledge_file))
-    matrix_text = settings.matrix_file.read_text()
     evaluator = Evaluator(
         database=database,
         objects=objects,
         clock=clock,
-        matrix=load_matrix(matrix_text, file=str(settings.matrix_file), scorers=SCORER_NAMES),
+        matrix=matrix,
         knowledge=knowledge,
         base_digest=digest,
         open_policies=lambda: _policies(settings),
@@ -124,16 +121,9 @@ def make_work(
 
 
 def _policies(settings: TrainerSettings) -> ServedPolicies:
-    folder = _base_folder(settings)
+    folder = base_folder(settings)
     base = load_base(folder)
     return ServedPolicies(base.model, base.tokenizer, root=str(folder))
-
-
-def _base_folder(settings: TrainerSettings) -> Path:
-    if settings.base_model is None:
-        told = "a folder: set PLUMBLINE_BASE_MODEL, or make one with `plumbline trainer fit-base`"
-        raise InvalidInput(field="base_model", value=None, remedy=told)
-    return settings.base_model
 
 
 def _worker_name() -> str:

@@ -23,6 +23,7 @@ from matrix.digests import digest_bytes
 from matrix.messages.run import RunStatus
 from trainer import service
 from trainer.config import parse_config
+from trainer.declarations import read_text
 from trainer.settings import TrainerSettings
 from trainer.snapshots import read_manifest
 from trainer.tables import RunRow
@@ -102,8 +103,8 @@ def show(run_id: str, *, as_json: bool) -> None:
 
 def _asked(settings: TrainerSettings, snapshot_uri: str, config_file: Path, author: str) -> service.RunAsked:
     objects = FolderObjectStore(settings.objects_dir)
-    content = config_file.read_bytes()
-    config = parse_config(content.decode(), file=str(config_file))
+    text = read_text(config_file, field="--config")
+    config, content = parse_config(text, file=str(config_file)), text.encode()
     snapshot_sha256, manifest = read_manifest(objects, snapshot_uri)
     recipe_sha256 = digest_bytes(content)
     return service.RunAsked(

@@ -9,7 +9,7 @@ Left out: the verdict. This file makes numbers; the registry, which did not, jud
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from matrix.errors import InvalidInput
 from matrix.messages.base import Value
 from matrix.messages.completion import ChatMessage
 from matrix.messages.run import CellScores
+from matrix.messages.sample import ScoredSample
 
 ALL = "all"  # the slice that every prompt belongs to
 
@@ -102,6 +103,11 @@ def count_leaked(prompts: Iterable[GatePrompt], training_texts: Iterable[str]) -
     """Gate prompts whose last words occur, up to case, punctuation and spacing, as a prompt of the training text."""
     seen = {normalized(text) for text in training_texts}
     return sum(normalized(prompt.messages[-1].content) in seen for prompt in prompts)
+
+
+def user_turns(samples: Iterable[ScoredSample]) -> Iterator[str]:
+    """Everything that people said in the training prompts, early turns too."""
+    return (turn.content for sample in samples for turn in sample.prompt if turn.role == "user")
 
 
 def normalized(text: str) -> str:

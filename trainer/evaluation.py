@@ -1,7 +1,7 @@
 """One evaluation from names to an announced result: verify, answer greedily, score, pair, probe, store.
 
-Idempotent on everything that is compared: delivered twice, it announces once; a policy that appears twice among
-candidate, champion and anchor answers once.
+Idempotent on everything that is compared: delivered twice, it is made once and announced twice alike; a policy that
+appears twice among candidate, champion and anchor answers once.
 """
 
 from __future__ import annotations
@@ -13,21 +13,34 @@ from pathlib import Path
 
 from infra.database import Database
 from matrix.alignment.dimensions import Matrix
-from matrix.digests import adapter_name, canonical_json, digest_bytes, digest_files, digest_json
-from matrix.errors import ArtifactCorrupt
+from matrix.digests import adapter_name, canonical_json, digest_bytes, digest_json
+from matrix.errors import ArtifactCorrupt, Transient
 from matrix.messages.run import CandidateEvaluated, Evaluation
 from matrix.ports import Clock, ObjectStore
 from matrix.scorers import score_many
 from matrix.scorers.knowledge import Knowledge
 from matrix.scorers.learned import LearnedScorer
 from matrix.scorers.slices import slice_of
-from trainer.evaluate import GatePrompt, ScoredPolicy, count_leaked, paired_cells, parse_gate_prompts, score_policy
+from trainer.champions import read_adapter
+from trainer.evaluate import (
+    GatePrompt,
+    ScoredPolicy,
+    count_leaked,
+    paired_cells,
+    parse_gate_prompts,
+    score_policy,
+    user_turns,
+)
 from trainer.microbatches import Wanted
-from trainer.policies import ADAPTER_FILES, ServedPolicies
+from trainer.policies import ServedPolicies
 from trainer.probe import make_probe
-from trainer.service import find_evaluation, record_evaluation
+from trainer.service import announce_evaluation, find_evaluation, holding_evaluation, record_evaluation
 from trainer.snapshots import Snapshot, read_snapshot
 from trainer.tables import EvaluationRow
+
+
+class EvaluationHeld(Transient):
+    """Another worker is making this evaluation; once it is made, asking again announces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +82,24 @@ class Evaluator:
     max_tokens: int
 
     def evaluate(self, asked: EvaluationAsked) -> bool:
-        """Whether the evaluation is new. Raises SnapshotCorrupt, ArtifactCorrupt, NotFound or InvalidInput."""
+        """Whether the evaluation is new; one that was made before is announced again.
+
+        Raises SnapshotCorrupt, ArtifactCorrupt, NotFound or InvalidInput; EvaluationHeld where another worker makes it.
+        """
         prompts_content = self.objects.read(asked.gate_prompts_uri)
-        prompts = parse_gate_prompts(prompts_content, file=asked.gate_prompts_uri)
         identity = [asdict(asked), digest_bytes(prompts_content), self.matrix.digest(), self.knowledge.digest()]
         evaluation_id = digest_json(identity)
-        if find_evaluation(self.database, evaluation_id) is not None:
-            return False
+        with holding_evaluation(self.database, evaluation_id) as is_mine:
+            if not is_mine:
+                raise EvaluationHeld(f"evaluation {evaluation_id[:12]} is being made by another worker")
+            made = find_evaluation(self.database, evaluation_id)
+            if made is not None:
+                announce_evaluation(self.database, made)
+                return False
+            return self._make(asked, evaluation_id, prompts_content)
+
+    def _make(self, asked: EvaluationAsked, evaluation_id: str, prompts_content: bytes) -> bool:
+        prompts = parse_gate_prompts(prompts_content, file=asked.gate_prompts_uri)
         evaluation = self._compared(asked, prompts, digest_bytes(prompts_content))
         content = canonical_json(evaluation.model_dump(mode="json"))
         sha256 = digest_bytes(content)
@@ -106,6 +130,7 @@ class Evaluator:
                 digest, prompts, completions, lambda pairs: score_many(pairs, self.matrix, self.knowledge, learned)
             )
         candidate = _served_name(asked.policy, asked.candidate_digest, asked.candidate_uri)
+        champion = _served_name(asked.policy, asked.champion_digest, asked.champion_uri)
         return Evaluation(
             policy=asked.policy,
             candidate=asked.candidate_digest,
@@ -113,7 +138,7 @@ class Evaluator:
             anchor=asked.anchor_digest,
             prompts_sha256=prompts_sha256,
             matrix_sha256=self.matrix.digest(),
-            leaked_prompts=count_leaked(prompts, (sample.prompt[-1].content for sample in snapshot.samples)),
+            leaked_prompts=count_leaked(prompts, user_turns(snapshot.samples)),
             cells=paired_cells(
                 self.matrix.names(),
                 {prompt.prompt_id: slice_of(prompt.messages, self.knowledge) for prompt in prompts},
@@ -121,7 +146,7 @@ class Evaluator:
                 champion=scored[asked.champion_digest],
                 anchor=scored[asked.anchor_digest],
             ),
-            probe=make_probe(policies, candidate, prompts),
+            probe=make_probe(policies, candidate, prompts, champion=champion),
             answers_uri=self._store_answers(asked, prompts, scored),
         )
 
@@ -132,9 +157,7 @@ class Evaluator:
             if digest != self.base_digest:
                 raise ArtifactCorrupt("base model", expected=digest, found=self.base_digest)
             return name
-        found = digest_files({file: self.objects.read(f"{uri}/{file}") for file in ADAPTER_FILES})
-        if found != digest:
-            raise ArtifactCorrupt(uri, expected=digest, found=found)
+        read_adapter(self.objects, uri, digest)
         policies.load(name, Path(self.objects.local_path(uri)))
         return name
 

@@ -17,6 +17,7 @@ from matrix.messages.completion import ChatMessage
 from trainer.app import make_policy_server, run_worker
 from trainer.base_model import BaseConfig
 from trainer.base_model import fit_base as fit
+from trainer.declarations import read_text
 from trainer.settings import TrainerSettings
 
 
@@ -63,7 +64,7 @@ def fit_base(corpus: Path, out: Path, *, seed: int, steps: int | None, as_json: 
     if out.exists() and any(out.iterdir()):
         raise InvalidInput(field="--out", value=str(out), remedy="a folder that is empty or does not exist")
     started = time.monotonic()
-    lines = corpus.read_text().splitlines()
+    lines = read_text(corpus, field="CORPUS").splitlines()
     dialogues = [_Row.parsed(line, f"{corpus}:{number}").messages for number, line in enumerate(lines, 1)]
     config = BaseConfig(seed=seed) if steps is None else BaseConfig(seed=seed, steps=steps)
     with progress() as bar:

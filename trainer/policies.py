@@ -21,10 +21,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from matrix.digests import SHORT, digest_files
 from matrix.errors import ArtifactCorrupt, InvalidInput, NotFound
 from matrix.messages.completion import ChatMessage
+from trainer.champions import ADAPTER_FILES
 from trainer.generation import generate, token_logprobs
 from trainer.microbatches import Generated, Wanted
 
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 _CONTENT_NAMED = re.compile(rf"-([0-9a-f]{{{SHORT}}})$")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, literal, or_, update
+from sqlalchemy import CursorResult, func, literal, or_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
@@ -53,6 +53,20 @@ def update_held(session: Session, run_id: str, worker: str, changes: Mapping[str
     return _changed(session, update(RunRow).where(*held).values(dict(changes))) == 1
 
 
+def release(session: Session, run_id: str, worker: str, *, now: datetime) -> bool:
+    """Give the run back, with the attempt that the claim counted; False where this worker does not hold it."""
+    changes = {"claimed_by": None, "lease_until": now, "attempt": col(RunRow.attempt) - 1}
+    return update_held(session, run_id, worker, changes)
+
+
+def fail_unreadable(session: Session, snapshot_uri: str, recipe_uri: str, *, error: str, now: datetime) -> int:
+    """Fail the open runs of these names that nobody holds; returns how many there were."""
+    free = or_(col(RunRow.claimed_by).is_(None), col(RunRow.lease_until) < now)
+    named = (col(RunRow.snapshot_uri) == snapshot_uri, col(RunRow.recipe_uri) == recipe_uri)
+    changes = {"status": RunStatus.FAILED.value, "error": error, "ended_at": now}
+    return _changed(session, update(RunRow).where(*named, col(RunRow.status).in_(_OPEN), free).values(changes))
+
+
 def release_abandoned(session: Session, *, now: datetime, until: datetime) -> list[RunRow]:
     """Running runs whose lease ran out, now free to be claimed; not found again before `until`.
 
@@ -71,6 +85,12 @@ def insert_evaluation(session: Session, row: EvaluationRow) -> bool:
 def evaluation(session: Session, evaluation_id: str) -> EvaluationRow | None:
     """The evaluation, if it was made."""
     return session.get(EvaluationRow, evaluation_id)
+
+
+def try_hold_evaluation(session: Session, evaluation_id: str) -> bool:
+    """Whether this transaction now holds the evaluation; it does until it ends, or its process does."""
+    key = func.hashtextextended(f"evaluation-{evaluation_id}", 0)
+    return bool(session.exec(select(func.pg_try_advisory_xact_lock(key))).one())
 
 
 def _insert_or_ignore(session: Session, table: type[RunRow | EvaluationRow], values: dict[str, Any]) -> bool:

@@ -7,7 +7,8 @@ run goes on from its last checkpoint. What a run hands on leaves in the transact
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ from matrix.messages.run import CandidateEvaluated, CandidateTrained, RunStatus
 from matrix.ports import Clock
 from matrix.topics import CANDIDATE_EVALUATED, CANDIDATE_TRAINED
 from trainer import repository
+from trainer.champions import Champion
 from trainer.tables import EvaluationRow, RunRow
 
 STAGE = "trainer"
@@ -50,13 +52,13 @@ class Runs:
         self, database: Database, clock: Clock, *, worker: str, lease: timedelta, wake: Callable[[], None]
     ) -> None:
         self._database, self._clock, self._wake = database, clock, wake
-        self._worker, self._lease = worker, lease
+        self._worker, self.lease = worker, lease
 
     def ask(self, asked: RunAsked) -> RunRow:
         """The run, recorded as queued if it is new."""
         now = self._clock.now()
         fields = {name: getattr(asked, name) for name in RunAsked.__dataclass_fields__}
-        state = {"status": RunStatus.QUEUED.value, "lease_until": now + self._lease, "created_at": now}
+        state = {"status": RunStatus.QUEUED.value, "lease_until": now + self.lease, "created_at": now}
         with self._database.unit_of_work() as session:
             repository.insert_run(session, RunRow.model_validate({"run_id": asked.run_id} | fields | state))
             return _found(repository.run(session, asked.run_id), asked.run_id)
@@ -65,19 +67,26 @@ class Runs:
         """The run if it was free and is now this worker's; None where another holds it or it has ended."""
         now = self._clock.now()
         with self._database.unit_of_work() as session:
-            return repository.claim_run(session, run_id, worker=self._worker, now=now, until=now + self._lease)
+            return repository.claim_run(session, run_id, worker=self._worker, now=now, until=now + self.lease)
 
     def renew(self, run_id: str, *, step: int, steps: int, figures: Mapping[str, float]) -> None:
         """Hold on after a step; IllegalTransition where another worker took the run over, or it was cancelled."""
-        until = self._clock.now() + self._lease
+        until = self._clock.now() + self.lease
         changes = {"lease_until": until, "step": step, "steps": steps, "figures": dict(figures)}
         self._update(run_id, changes)
 
+    def hold(self, run_id: str) -> None:
+        """Hold on between steps; IllegalTransition as for `renew`."""
+        self._update(run_id, {"lease_until": self._clock.now() + self.lease})
+
+    def set_champion(self, run_id: str, champion: Champion) -> None:
+        """What the run starts from: every later attempt starts from it too."""
+        self._update(run_id, {"champion_digest": champion.digest, "champion_uri": champion.uri})
+
     def release(self, run_id: str) -> None:
-        """Give the run back as it stands: the next worker to look finds it abandoned."""
+        """Give the run back as it stands: the next worker to look finds it abandoned. It counts as no attempt."""
         with self._database.unit_of_work() as session:
-            changes = {"claimed_by": None, "lease_until": self._clock.now()}
-            repository.update_held(session, run_id, self._worker, changes)
+            repository.release(session, run_id, self._worker, now=self._clock.now())
 
     def end_trained(self, message: CandidateTrained) -> None:
         """The run is trained, and its candidate is announced, in one transaction."""
@@ -99,11 +108,17 @@ class Runs:
         changes = {"status": RunStatus.FAILED.value, "error": error, "ended_at": self._clock.now()}
         self._update(run_id, changes)
 
+    def fail_unreadable(self, snapshot_uri: str, recipe_uri: str, error: str) -> None:
+        """Fail the run of these names, if it was recorded: what it is to read cannot be read."""
+        now = self._clock.now()
+        with self._database.unit_of_work() as session:
+            repository.fail_unreadable(session, snapshot_uri, recipe_uri, error=error, now=now)
+
     def resend_abandoned(self) -> int:
         """Send the command of every run that its worker left; returns how many there were."""
         now = self._clock.now()
         with self._database.unit_of_work() as session:
-            rows = repository.release_abandoned(session, now=now, until=now + self._lease)
+            rows = repository.release_abandoned(session, now=now, until=now + self.lease)
             for row in rows:
                 add_command(session, STAGE, TRAIN_TASK, train_arguments(row.snapshot_uri, row.recipe_uri, row.author))
         if rows:
@@ -146,6 +161,20 @@ def record_evaluation(database: Database, row: EvaluationRow, message: Candidate
         if is_new:
             add_message(session, STAGE, CANDIDATE_EVALUATED, message.policy, message)
     return is_new
+
+
+def announce_evaluation(database: Database, row: EvaluationRow) -> None:
+    """Announce an evaluation again, as it was stored: who asked again may have missed it."""
+    message = CandidateEvaluated.model_validate(row.model_dump(include=set(CandidateEvaluated.model_fields)))
+    with database.unit_of_work() as session:
+        add_message(session, STAGE, CANDIDATE_EVALUATED, row.policy, message)
+
+
+@contextmanager
+def holding_evaluation(database: Database, evaluation_id: str) -> Iterator[bool]:
+    """Whether this process may make the evaluation now; another that asks meanwhile is told no."""
+    with database.unit_of_work() as session:
+        yield repository.try_hold_evaluation(session, evaluation_id)
 
 
 def _found(row: RunRow | None, run_id: str) -> RunRow:

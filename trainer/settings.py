@@ -16,6 +16,7 @@ class TrainerSettings(Settings):
     torch_threads: int = Field(default=2, ge=1)
     lease_s: int = Field(default=90, ge=5)  # a run whose worker was silent for this long may be taken over
     sweep_s: int = Field(default=10, ge=1)  # how often a worker looks for such runs
+    max_attempts: int = Field(default=5, ge=1)  # workers that one run may lose before it counts as failed
     checkpoint_every: int = Field(default=10, ge=1)  # steps
     evaluation_batch: int = Field(default=128, ge=1)  # prompts generated at once
     evaluation_max_tokens: int = Field(default=128, ge=1)  # of one completion

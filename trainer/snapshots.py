@@ -48,7 +48,10 @@ def _read_shard(objects: ObjectStore, uri: str, shard: Shard) -> list[ScoredSamp
     found = digest_bytes(content)
     if found != shard.sha256:
         raise SnapshotCorrupt(f"{uri}/{shard.name}", expected=shard.sha256, found=found)
-    samples = [ScoredSample.model_validate_json(line) for line in content.splitlines() if line.strip()]
+    try:
+        samples = [ScoredSample.model_validate_json(line) for line in content.splitlines() if line.strip()]
+    except ValidationError as error:
+        raise SnapshotCorrupt(f"{uri}/{shard.name}", expected="samples", found=str(error.errors()[0]["msg"])) from error
     if len(samples) != shard.rows:
         raise SnapshotCorrupt(f"{uri}/{shard.name}", expected=f"{shard.rows} rows", found=f"{len(samples)} rows")
     return samples

@@ -25,7 +25,9 @@ class RunRow(SQLModel, table=True):
     recipe_uri: str
     recipe_sha256: str
     recipe_name: str
-    author: str
+    author: str  # who asked first
+    champion_digest: str | None = None  # None: not looked up yet
+    champion_uri: str | None = None  # empty: the base model
     attempt: int = 0
     claimed_by: str | None = None
     lease_until: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))

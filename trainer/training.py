@@ -9,17 +9,21 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from matrix.digests import adapter_name, digest_bytes, digest_files
-from matrix.errors import IllegalTransition, Permanent, RunDiverged, Transient
+from matrix.errors import IllegalTransition, InvalidInput, Permanent, RunDiverged, Transient
 from matrix.messages.run import CandidateTrained
 from matrix.ports import Clock, ObjectStore
+from trainer.champions import Champion, Routes, find_champion, read_adapter
 from trainer.checkpoints import latest_checkpoint, save_checkpoint
+from trainer.declarations import as_text
+from trainer.heartbeat import heartbeat
 from trainer.service import RunAsked, Runs
 from trainer.snapshots import Snapshot, read_manifest, read_snapshot
+from trainer.tables import RunRow
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +66,39 @@ class Recipe(Protocol):
         """What people call it."""
         ...
 
-    def open(self, snapshot: Snapshot) -> AdapterUpdate:
-        """An update at its first step; the same snapshot gives the same update."""
+    def open(self, snapshot: Snapshot, champion: Mapping[str, bytes] | None) -> AdapterUpdate:
+        """An update at its first step, from the champion's files or the base; equal inputs give equal updates."""
         ...
 
 
+CRASHES = (RuntimeError, ValueError, MemoryError, ArithmeticError, LookupError, TypeError, AttributeError)
 ReadRecipe = Callable[[str, str], Recipe]  # (text, file as errors name it)
+
+
+class RunCrashed(Permanent):
+    """A recipe that broke: out of memory, or a fault of the program."""
+
+    def __init__(self, *, run_id: str, error: BaseException) -> None:
+        self.run_id, self.kind = run_id, type(error).__name__
+        said = (str(error).strip().splitlines() or ["no reason given"])[0]
+        super().__init__(f"run {run_id} crashed: {self.kind}: {said}")
+
+
+class AttemptsExhausted(Permanent):
+    """Workers that died over and over on the same run."""
+
+    def __init__(self, *, run_id: str, attempts: int) -> None:
+        self.run_id, self.attempts = run_id, attempts
+        super().__init__(f"run {run_id} lost {attempts} workers and is not tried again; look for what killed them")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a run stands on, by digest: on other ground it would be another run."""
+
+    matrix: str
+    knowledge: str
+    base: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +108,50 @@ class Trainer:
     runs: Runs
     objects: ObjectStore
     clock: Clock
-    base_digest: str
+    routes: Routes
+    ground: Ground
     read_recipe: ReadRecipe
     runs_dir: Path
     checkpoint_every: int
+    max_attempts: int
 
     def train(self, snapshot_uri: str, config_uri: str, author: str, should_stop: Callable[[], bool]) -> None:
         """Train the run of this snapshot and recipe, or go on with it; nothing where it is held or has ended."""
-        asked, recipe = self._read(snapshot_uri, config_uri, author)
+        try:
+            asked, recipe = self._read(snapshot_uri, config_uri, author)
+        except Permanent as error:
+            self.runs.fail_unreadable(snapshot_uri, config_uri, str(error))
+            raise
         self.runs.ask(asked)
-        if self.runs.claim(asked.run_id) is None:
+        row = self.runs.claim(asked.run_id)
+        if row is None:
             log.info("run is held or has ended", extra={"run_id": asked.run_id})
             return
+        with heartbeat(self.runs, row.run_id):
+            self._attempt(row, recipe, should_stop)
+
+    def _attempt(self, row: RunRow, recipe: Recipe, should_stop: Callable[[], bool]) -> None:
+        """One claim: it ends the run or gives it back, unless the process is killed."""
         try:
-            self._run(asked, recipe, should_stop)
+            if row.attempt > self.max_attempts:
+                raise AttemptsExhausted(run_id=row.run_id, attempts=row.attempt - 1)
+            self._run(row, recipe, should_stop)
         except Transient:
-            self.runs.release(asked.run_id)
+            self.runs.release(row.run_id)
             raise
         except IllegalTransition as error:
-            log.warning("run was taken over", extra={"run_id": asked.run_id, "reason": str(error)})
+            log.warning("run was taken over", extra={"run_id": row.run_id, "reason": str(error)})
         except Permanent as error:
-            self.runs.end_failed(asked.run_id, str(error))
+            self.runs.end_failed(row.run_id, str(error))
             raise
+        except CRASHES as error:
+            crashed = RunCrashed(run_id=row.run_id, error=error)
+            self.runs.end_failed(row.run_id, str(crashed))
+            raise crashed from error
 
     def _read(self, snapshot_uri: str, config_uri: str, author: str) -> tuple[RunAsked, Recipe]:
         content = self.objects.read(config_uri)
-        recipe = self.read_recipe(content.decode(), config_uri)
+        recipe = self.read_recipe(as_text(content, file=config_uri, field="recipe"), config_uri)
         snapshot_sha256, manifest = read_manifest(self.objects, snapshot_uri)
         asked = RunAsked(
             policy=manifest.policy,
@@ -115,24 +164,45 @@ class Trainer:
         )
         return asked, recipe
 
-    def _run(self, asked: RunAsked, recipe: Recipe, should_stop: Callable[[], bool]) -> None:
-        update = recipe.open(read_snapshot(self.objects, asked.snapshot_uri))
-        folder = self.runs_dir / asked.run_id
-        found = latest_checkpoint(folder)
-        if found is not None:
-            update.restore(found[1]["update"])
-        figures: Mapping[str, float] = {} if found is None else found[1]["figures"]
+    def _run(self, row: RunRow, recipe: Recipe, should_stop: Callable[[], bool]) -> None:
+        update, figures = self._opened(row, recipe)
+        folder = self.runs_dir / row.run_id
+        self.runs.hold(row.run_id)
         while update.step < update.steps:
             if should_stop():
-                _keep(folder, update, figures)
-                self.runs.release(asked.run_id)
-                log.info("run was given back", extra={"run_id": asked.run_id, "step": update.step})
+                self._keep(folder, update, figures)
+                self.runs.release(row.run_id)
+                log.info("run was given back", extra={"run_id": row.run_id, "step": update.step})
                 return
-            figures = self._advance(update, asked.run_id)
+            figures = self._advance(update, row.run_id)
             if update.step % self.checkpoint_every == 0 or update.step == update.steps:
-                _keep(folder, update, figures)
-            self.runs.renew(asked.run_id, step=update.step, steps=update.steps, figures=figures)
-        self._finish(asked, update.adapter_files(), figures)
+                self._keep(folder, update, figures)
+            self.runs.renew(row.run_id, step=update.step, steps=update.steps, figures=figures)
+        self._finish(row, update.adapter_files(), figures)
+
+    def _opened(self, row: RunRow, recipe: Recipe) -> tuple[AdapterUpdate, Mapping[str, float]]:
+        """The update where its last checkpoint left it, and the figures of that step."""
+        snapshot = read_snapshot(self.objects, row.snapshot_uri)
+        _same("matrix_sha256", f"{row.snapshot_uri}/manifest.json", snapshot.manifest.matrix_sha256, self.ground.matrix)
+        champion = self._champion(row)
+        found = latest_checkpoint(self.runs_dir / row.run_id)
+        if found is not None:
+            for name, wanted in asdict(self.ground).items():
+                _same(name, f"checkpoint of run {row.run_id}", found[1]["ground"][name], wanted)
+        files = read_adapter(self.objects, champion.uri, champion.digest) if champion.uri else None
+        update = recipe.open(snapshot, files)
+        if found is None:
+            return update, {}
+        update.restore(found[1]["update"])
+        return update, found[1]["figures"]
+
+    def _champion(self, row: RunRow) -> Champion:
+        """What the row says; the first attempt looks it up."""
+        if row.champion_digest is not None and row.champion_uri is not None:
+            return Champion(row.champion_digest, row.champion_uri)
+        champion = find_champion(self.routes, row.policy, base_digest=self.ground.base)
+        self.runs.set_champion(row.run_id, champion)
+        return champion
 
     def _advance(self, update: AdapterUpdate, run_id: str) -> Mapping[str, float]:
         figures = update.advance()
@@ -140,30 +210,36 @@ class Trainer:
             raise RunDiverged(run_id=run_id, step=update.step)
         return figures
 
-    def _finish(self, asked: RunAsked, files: Mapping[str, bytes], figures: Mapping[str, float]) -> None:
+    def _finish(self, row: RunRow, files: Mapping[str, bytes], figures: Mapping[str, float]) -> None:
         digest = digest_files(files)
-        name = adapter_name(asked.policy, digest)
+        name = adapter_name(row.policy, digest)
         # The configuration last: a folder that has it has the weights too.
         for file in sorted(files, reverse=True):
             self.objects.write(f"adapters/{name}/{file}", files[file])
         self.runs.end_trained(
             CandidateTrained(
-                run_id=asked.run_id,
-                policy=asked.policy,
+                run_id=row.run_id,
+                policy=row.policy,
                 adapter_name=name,
                 adapter_digest=digest,
                 adapter_uri=f"object:adapters/{name}",
-                base_digest=self.base_digest,
-                snapshot_uri=asked.snapshot_uri,
-                snapshot_sha256=asked.snapshot_sha256,
-                recipe_name=asked.recipe_name,
-                recipe_sha256=asked.recipe_sha256,
-                author=asked.author,
+                base_digest=self.ground.base,
+                snapshot_uri=row.snapshot_uri,
+                snapshot_sha256=row.snapshot_sha256,
+                recipe_name=row.recipe_name,
+                recipe_sha256=row.recipe_sha256,
+                author=row.author,
                 figures=dict(figures),
                 trained_at=self.clock.now(),
             )
         )
 
+    def _keep(self, folder: Path, update: AdapterUpdate, figures: Mapping[str, float]) -> None:
+        state = {"update": update.state(), "figures": dict(figures), "ground": asdict(self.ground)}
+        save_checkpoint(folder, update.step, state)
 
-def _keep(folder: Path, update: AdapterUpdate, figures: Mapping[str, float]) -> None:
-    save_checkpoint(folder, update.step, {"update": update.state(), "figures": dict(figures)})
+
+def _same(name: str, where: str, found: str, wanted: str) -> None:
+    if found != wanted:
+        remedy = f"today's is {wanted}; put back the files that it was made under, or cut a new snapshot and ask again"
+        raise InvalidInput(field=f"{where}: {name}", value=found, remedy=remedy)

@@ -23,8 +23,10 @@ class SmallRecipe:
     steps: int
     after_step: Callable[[int], None] = lambda step: None
     diverges_at: int | None = None
+    before_start: Callable[[Mapping[str, bytes] | None], None] = lambda champion: None
 
-    def open(self, snapshot: Snapshot) -> SmallUpdate:
+    def open(self, snapshot: Snapshot, champion: Mapping[str, bytes] | None) -> SmallUpdate:
+        self.before_start(champion)
         return SmallUpdate(self, snapshot)
 
 

@@ -11,6 +11,7 @@ from infra.objects import FolderObjectStore
 from infra.tables import OutboxRow
 from matrix.alignment.dimensions import load_matrix
 from matrix.errors import ArtifactCorrupt
+from matrix.messages.completion import ChatMessage
 from matrix.messages.run import CandidateEvaluated, Evaluation
 from matrix.scorers import SCORER_NAMES
 from matrix.scorers.knowledge import load_knowledge
@@ -19,7 +20,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.snapshots import write_snapshot
 from tests.fakes.tiny_qwen import save_tiny_adapter, save_tiny_base
 from trainer.base_model import base_digest, load_base
-from trainer.evaluation import EvaluationAsked, Evaluator
+from trainer.evaluation import EvaluationAsked, EvaluationHeld, Evaluator
 from trainer.policies import ServedPolicies
 from trainer.snapshots import Snapshot
 
@@ -87,11 +88,12 @@ def announced(database: Database) -> list[CandidateEvaluated]:
     return [CandidateEvaluated.model_validate_json(row.payload) for row in rows]
 
 
-def test_an_evaluation_of_the_champion_itself_differs_nowhere_and_is_announced_once(
+def test_an_evaluation_of_the_champion_itself_differs_nowhere_and_is_announced_each_time_alike(
     evaluator: Evaluator, asked: EvaluationAsked, database: Database, objects: FolderObjectStore
 ) -> None:
     assert [evaluator.evaluate(asked), evaluator.evaluate(asked)] == [True, False]
-    [message] = announced(database)
+    message, again = announced(database)
+    assert message == again
     evaluation = Evaluation.model_validate_json(objects.read(message.evaluation_uri))
     assert evaluation.cells
     assert all(cell.candidate == cell.champion for cell in evaluation.cells)
@@ -107,3 +109,37 @@ def test_wrong_bytes_are_refused_before_anything_is_answered(
         with pytest.raises(ArtifactCorrupt):
             evaluator.evaluate(wrong)
     assert announced(database) == []
+
+
+def test_an_early_turn_of_a_training_prompt_is_training_text(
+    evaluator: Evaluator, asked: EvaluationAsked, database: Database, objects: FolderObjectStore
+) -> None:
+    said = (ChatMessage(role="user", content=QUESTIONS[0]), ChatMessage(role="assistant", content=QUESTIONS[3]))
+    evaluator.evaluate(replace(asked, snapshot_uri=write_snapshot(objects, earlier=said)))
+    [message] = announced(database)
+    assert Evaluation.model_validate_json(objects.read(message.evaluation_uri)).leaked_prompts == 2
+
+
+def test_the_same_evaluation_is_made_by_one_worker_at_a_time(
+    evaluator: Evaluator, asked: EvaluationAsked, database: Database
+) -> None:
+    def while_another_asks() -> ServedPolicies:
+        with pytest.raises(EvaluationHeld):
+            evaluator.evaluate(asked)
+        return evaluator.open_policies()
+
+    assert replace(evaluator, open_policies=while_another_asks).evaluate(asked)
+    assert len(announced(database)) == 1
+
+
+def test_the_probe_knows_the_champion(
+    evaluator: Evaluator, asked: EvaluationAsked, database: Database, objects: FolderObjectStore, tmp_path: Path
+) -> None:
+    name, folder, digest = save_tiny_adapter(tmp_path, 2)
+    for path in folder.iterdir():
+        objects.write(f"adapters/{name}/{path.name}", path.read_bytes())
+    evaluator.evaluate(replace(asked, champion_uri=f"object:adapters/{name}", champion_digest=digest))
+    [message] = announced(database)
+    probe = Evaluation.model_validate_json(objects.read(message.evaluation_uri)).probe
+    assert len(probe.champion_logprobs) == len(probe.tokens)
+    assert probe.champion_logprobs not in (probe.logprobs, probe.base_logprobs)

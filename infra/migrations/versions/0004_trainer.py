@@ -21,6 +21,8 @@ def upgrade() -> None:
         sa.Column("recipe_sha256", sa.String(), nullable=False),
         sa.Column("recipe_name", sa.String(), nullable=False),
         sa.Column("author", sa.String(), nullable=False),
+        sa.Column("champion_digest", sa.String()),
+        sa.Column("champion_uri", sa.String()),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("claimed_by", sa.String()),
         sa.Column("lease_until", sa.DateTime(timezone=True)),
