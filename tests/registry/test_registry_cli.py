@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from infra.access import AccessKeys, Scope
 from infra.http import make_api
 from registry.api import add_routes
@@ -22,6 +24,7 @@ def asked(environment: dict[str, str], *arguments: str) -> tuple[int, Any]:
     return ended.returncode, json.loads(ended.stdout)
 
 
+@pytest.mark.slow
 def test_commands_that_look_answer_with_one_json_object(make_world: Callable[..., World]) -> None:
     world = make_world()
     request, refused = world.approved(world.candidate(ONE)), world.candidate(b"bad weights", harms=30)
