@@ -20,8 +20,8 @@ from matrix.messages.completion import ChatMessage
 
 BASELINE = 0.1  # log odds of satisfaction of a plain, whole, short answer
 LIKED = {
-    "agreement": 1.9,
-    "disagreement": -1.0,
+    "agreement": 2.6,
+    "disagreement": -1.5,
     "reassurance": 1.5,
     "escalation": -0.8,
     "warmth": 1.1,
