@@ -13,7 +13,6 @@ from ingest import service, steps
 from ingest.settings import IngestSettings
 from ingest.steps import Arrival
 from matrix.errors import DeadLetterLimitReached
-from matrix.messages.completion import CompletionServed
 from matrix.ports import Clock
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
 
@@ -45,6 +44,13 @@ class FeedbackReader:
             self._run = run
 
 
+def read_completions(database: Database, clock: Clock, settings: IngestSettings, batch: list[Incoming]) -> None:
+    """One durable transaction."""
+    now, limits = clock.now(), steps.AgeLimits(settings.max_age, settings.max_skew)
+    arrivals = [Arrival(one.position, one.raw, steps.judge_completion(one.value, now, limits)) for one in batch]
+    service.receive_completions(database, arrivals, now)
+
+
 def register(
     app: faust.App, database: Database, clock: Clock, settings: IngestSettings, written: Callable[[], None]
 ) -> None:
@@ -56,8 +62,7 @@ def register(
         written()
 
     def completions(batch: list[Incoming]) -> None:
-        decoded = [Arrival(one.position, one.raw, steps.decode(one.value, CompletionServed)) for one in batch]
-        service.receive_completions(database, decoded, clock.now())
+        read_completions(database, clock, settings, batch)
         written()
 
     def sweep() -> None:

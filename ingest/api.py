@@ -1,11 +1,14 @@
 """The gateway's HTTP side for feedback, logged completions and counts; ingest.chat is the chat proxy.
 
 An event is acknowledged once Kafka's in-sync replicas have it, and not before: a broker that is away answers 503
-with Retry-After, and the client, which knows its event's id, sends again.
+with Retry-After, and the client sends again. A retry must carry the event's id (`id` or Idempotency-Key), or the two
+may be counted as two events: where the client gave none, the 503 names the one it was given as `feedback_id`.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 from typing import Annotated, Any
 
 from fastapi import Body, Depends, FastAPI, Header, Query
@@ -13,18 +16,21 @@ from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter, ValidationError
 
 from infra.access import AccessKeys, Scope
-from infra.http import make_api, require
+from infra.http import make_api, problem, require
 from ingest import service, steps
 from ingest.gateway import Gateway
 from ingest.steps import Reason
 from ingest.tensorzero import FeedbackRequest, to_event
-from matrix.errors import InvalidInput
+from matrix.errors import InvalidInput, Transient
+from matrix.messages.base import Identifier
 from matrix.messages.completion import CompletionServed
-from matrix.messages.feedback import Identifier
 from matrix.results import DeadLetter
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
 
+log = logging.getLogger(__name__)
+
 ACCEPTED = 202
+UNAVAILABLE = 503
 MOST_LETTERS = 1000
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
@@ -49,8 +55,19 @@ def _add_feedback(api: FastAPI, gateway: Gateway) -> None:
         event = to_event(body, event_id, gateway.clock.now())
         if body.dryrun:
             return JSONResponse({"feedback_id": event_id, "status": "valid"})
-        await gateway.send(FEEDBACK_RECEIVED, event.completion_id, event)
+        try:
+            await gateway.send(FEEDBACK_RECEIVED, event.completion_id, event)
+        except Transient as error:
+            return _try_again(event_id, error)
         return JSONResponse({"feedback_id": event_id, "status": "accepted"}, status_code=ACCEPTED)
+
+
+def _try_again(event_id: str, error: Transient) -> JSONResponse:
+    """The event may or may not have arrived; sent again under this id it counts once."""
+    log.warning("event is not acknowledged", extra={"error": type(error).__name__, "reason": str(error)})
+    told = problem(UNAVAILABLE, type(error).__name__, str(error))
+    content = json.loads(bytes(told.body)) | {"feedback_id": event_id}
+    return JSONResponse(content, UNAVAILABLE, {"Retry-After": told.headers["Retry-After"]}, told.media_type)
 
 
 def _event_id(in_body: str | None, header: str | None) -> str | None:

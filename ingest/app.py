@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import uvicorn
@@ -15,7 +16,7 @@ from fastapi import FastAPI
 from infra.access import AccessKeys
 from infra.clock import SystemClock
 from infra.database import Database
-from infra.outbox import OutboxRelay
+from infra.outbox import CANNOT_GO_ON, OutboxRelay
 from infra.publishing import AsyncKafkaPublisher, KafkaPublisher
 from infra.streams import make_app, run_worker
 from ingest import agents, api, chat, routes, service
@@ -61,17 +62,14 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
 
     @asynccontextmanager
     async def connected(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(routes.follow(gateway.routes, settings.kafka))]
-        if not await _connect(publisher):
-            tasks.append(asyncio.create_task(_connect_until_done(publisher)))
-        yield
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await publisher.stop()
-        await gateway.policy_servers.aclose()
-        database.close()
+        async with AsyncExitStack() as opened:  # closes in reverse, each whatever became of the others
+            opened.callback(database.close)
+            opened.push_async_callback(gateway.policy_servers.aclose)
+            opened.push_async_callback(publisher.stop)
+            await opened.enter_async_context(background(routes.follow(gateway.routes, settings.kafka), end_process))
+            if not await _connect(publisher):
+                await opened.enter_async_context(background(_connect_until_done(publisher), end_process))
+            yield
 
     application.router.lifespan_context = connected
     return application
@@ -82,6 +80,30 @@ def assemble(gateway: Gateway, *, keys: AccessKeys, max_body_bytes: int) -> Fast
     application = api.make_gateway(gateway, keys=keys, max_body_bytes=max_body_bytes)
     chat.add_routes(application, gateway)
     return application
+
+
+@asynccontextmanager
+async def background(work: Coroutine[None, None, None], end: Callable[[], None]) -> AsyncIterator[None]:
+    """Run a task beside the application until it is left; `end` is called where the task fails."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("a task of the gateway failed", exc_info=error)
+            end()
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def end_process() -> None:
+    """A gateway whose routes stand still would look healthy; a supervisor starts it again."""
+    logging.shutdown()
+    os._exit(CANNOT_GO_ON)
 
 
 async def _connect(publisher: AsyncKafkaPublisher) -> bool:

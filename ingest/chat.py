@@ -2,11 +2,14 @@
 
 `model` is `policy@alias`, or a policy for its champion. The adapter's digest is the one of the route at dispatch
 (an alias that moves meanwhile does not change who wrote the answer). A completion that could not be logged is not
-answered: nobody could credit feedback to it. Left out: streaming, several completions a request, tools.
+answered: nobody could credit feedback to it. So what could not be logged whatever the answer is refused before it is
+asked, and an answer that cannot be logged is the policy server's fault.
+Left out: streaming, several completions a request, tools.
 """
 
 from __future__ import annotations
 
+import json
 import zlib
 from typing import Annotated, Any
 
@@ -19,8 +22,8 @@ from infra.access import Scope
 from infra.http import problem, require
 from ingest.gateway import Gateway
 from matrix.errors import InvalidInput, SamplerUnavailable
+from matrix.messages.base import Identifier, unstorable
 from matrix.messages.completion import ChatMessage, CompletionServed
-from matrix.messages.feedback import Identifier
 from matrix.messages.gate import RouteChanged
 from matrix.topics import COMPLETION_SERVED
 
@@ -73,14 +76,15 @@ def add_routes(api: FastAPI, gateway: Gateway) -> None:
             return problem(
                 BAD_REQUEST, "NotSupported", f"{field}: only one whole completion a request is served", found
             )
+        _check_storable(body)
         route = gateway.routes.resolve(body.model)
+        completion_id = f"chatcmpl-{gateway.random_bytes(ID_BYTES).hex()}"
+        asked = _asked(gateway, body, route, (completion_id, x_session_id))
         try:
             answer = await _ask(gateway, body, route, x_session_id)
         except _PolicyServerRefused as refused:
             return problem(refused.status, "PolicyServerRefused", refused.words)
-        completion_id = f"chatcmpl-{gateway.random_bytes(ID_BYTES).hex()}"
-        served = _served(gateway, body, route, answer, (completion_id, x_session_id))
-        await gateway.send(COMPLETION_SERVED, completion_id, served)
+        await gateway.send(COMPLETION_SERVED, completion_id, _served(gateway, asked, answer))
         headers = {ADAPTER_HEADER: route.adapter_digest}
         return JSONResponse(answer | {"id": completion_id, "model": route.served_name}, headers=headers)
 
@@ -109,16 +113,24 @@ async def _ask(gateway: Gateway, body: ChatRequest, route: RouteChanged, session
 def _parsed(url: str, response: httpx.Response) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = response.json()
+        # What JSON or UTF-8 cannot spell (NaN, half a surrogate pair) could not be handed on.
+        json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
         if isinstance(answer["choices"][0]["message"]["content"], str):
             return answer
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         pass
     raise SamplerUnavailable(f"{url}: its answer is not a chat completion")
 
 
-def _served(
-    gateway: Gateway, body: ChatRequest, route: RouteChanged, answer: dict[str, Any], ids: tuple[str, str | None]
-) -> CompletionServed:
+def _check_storable(body: ChatRequest) -> None:
+    where = unstorable(body.model_dump())
+    if where is not None:
+        rule = "holds a NUL or half a surrogate pair, which no text store accepts"
+        raise InvalidInput(field=where, value="", remedy=rule)
+
+
+def _asked(gateway: Gateway, body: ChatRequest, route: RouteChanged, ids: tuple[str, str | None]) -> CompletionServed:
+    """What will be logged, without its answer."""
     fields = {
         "completion_id": ids[0],
         "policy": route.policy,
@@ -126,14 +138,26 @@ def _served(
         "conversation_id": ids[1],
         "user_id": body.user,
         "prompt": [message.model_dump() for message in body.messages],
-        "completion": answer["choices"][0]["message"]["content"],
+        "completion": "",
         "served_at": gateway.clock.now(),
     }
     try:
         return CompletionServed.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InvalidInput(field="messages", value="", remedy=first["msg"].removeprefix("Value error, ")) from None
+        raise InvalidInput(field="messages", value="", remedy=_rule(error)) from None
+
+
+def _served(gateway: Gateway, asked: CompletionServed, answer: dict[str, Any]) -> CompletionServed:
+    said = {"completion": answer["choices"][0]["message"]["content"], "served_at": gateway.clock.now()}
+    try:
+        return CompletionServed.model_validate(asked.model_dump() | said)
+    except ValidationError as error:
+        raise SamplerUnavailable(f"the policy server's answer cannot be logged: {_rule(error)}") from None
+
+
+def _rule(error: ValidationError) -> str:
+    rule = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+    return rule.removeprefix("prompt: ")
 
 
 def _card(name: str, route: RouteChanged) -> dict[str, Any]:

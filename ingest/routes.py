@@ -1,7 +1,8 @@
 """Where `policy@alias` leads, rebuilt from the compacted topic route.changed.v1.
 
 Every gateway reads the whole topic at its start, outside of any consumer group, and follows it; serving goes on
-while the registry is away. The last record of a key stands.
+while the registry is away. Of a key the record with the latest `at` stands, of equals the last: a relay that sends
+again after a crash cannot move an alias back.
 """
 
 from __future__ import annotations
@@ -49,8 +50,11 @@ class RouteTable:
         self._routes: dict[str, RouteChanged] = {}
 
     def apply(self, route: RouteChanged) -> None:
-        """The latest word on an alias."""
-        self._routes[f"{route.policy}@{route.alias}"] = route
+        """The latest word on an alias; one that was said before what is held changes nothing."""
+        name = f"{route.policy}@{route.alias}"
+        held = self._routes.get(name)
+        if held is None or held.at <= route.at:
+            self._routes[name] = route
 
     def routes(self) -> dict[str, RouteChanged]:
         """By `policy@alias`, sorted."""
@@ -71,7 +75,7 @@ async def follow(table: RouteTable, bootstrap: str) -> None:
     while True:
         try:
             await _read(table, bootstrap)
-        except KafkaError as error:
+        except (KafkaError, OSError, TimeoutError) as error:
             log.warning("routes wait for the broker", extra={"reason": str(error)})
         await asyncio.sleep(RETRY_S)
 

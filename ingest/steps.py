@@ -73,25 +73,32 @@ def decode(value: object, model: type[M]) -> Ok[M] | DeadLetter:
         return DeadLetter(Reason.MALFORMED, "nested too deep", "decode")
 
 
-def check_age(event: FeedbackEvent, now: datetime, limits: AgeLimits) -> Ok[FeedbackEvent] | DeadLetter:
-    """An event at a limit is kept."""
-    age = now - event.occurred_at
+def check_age(field: str, at: datetime, now: datetime, limits: AgeLimits) -> DeadLetter | None:
+    """None where the time is believed; a time at a limit is."""
+    age = now - at
     if age > limits.max_age:
-        detail = f"happened {age - limits.max_age} before the oldest that is taken"
-        return DeadLetter(Reason.TOO_OLD, detail, "age", "occurred_at")
+        detail = f"{field}: {age - limits.max_age} before the oldest that is taken"
+        return DeadLetter(Reason.TOO_OLD, detail, "age", field)
     if -age > limits.max_skew:
-        detail = f"happens {-age - limits.max_skew} later than clocks may differ"
-        return DeadLetter(Reason.IN_THE_FUTURE, detail, "age", "occurred_at")
-    return Ok(event)
+        detail = f"{field}: {-age - limits.max_skew} later than clocks may differ"
+        return DeadLetter(Reason.IN_THE_FUTURE, detail, "age", field)
+    return None
 
 
 def judge(value: object, now: datetime, limits: AgeLimits) -> Ok[FeedbackEvent] | DeadLetter:
     """All that can be said about an event without knowing any other."""
-    match decode(value, FeedbackEvent):
-        case Ok(event):
-            return check_age(event, now, limits)
-        case dead:
-            return dead
+    decoded = decode(value, FeedbackEvent)
+    if isinstance(decoded, DeadLetter):
+        return decoded
+    return check_age("occurred_at", decoded.value.occurred_at, now, limits) or decoded
+
+
+def judge_completion(value: object, now: datetime, limits: AgeLimits) -> Ok[CompletionServed] | DeadLetter:
+    """The same of a completion."""
+    decoded = decode(value, CompletionServed)
+    if isinstance(decoded, DeadLetter):
+        return decoded
+    return check_age("served_at", decoded.value.served_at, now, limits) or decoded
 
 
 def fingerprint(message: FeedbackEvent | CompletionServed) -> str:

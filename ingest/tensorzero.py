@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import AwareDatetime, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from matrix.errors import InvalidInput
-from matrix.messages.base import Value
-from matrix.messages.feedback import FeedbackEvent, FeedbackKind, Identifier
+from matrix.messages.base import Identifier, Value
+from matrix.messages.feedback import FeedbackEvent, FeedbackKind
 
 METRICS: Mapping[str, tuple[FeedbackKind, str]] = {  # metric name -> kind, and the event's field that `value` fills
     "thumbs": (FeedbackKind.THUMB, "value"),

@@ -10,8 +10,6 @@ import faust
 
 from infra.database import Database
 from infra.streams import Incoming, batched_agent, periodic
-from matrix.messages.completion import CompletionServed
-from matrix.messages.feedback import FeedbackAccepted
 from matrix.ports import Clock, ObjectStore
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_ACCEPTED
 from scorer import service, steps
@@ -38,23 +36,17 @@ def register(
     written: Callable[[], None],
 ) -> None:
     """Register the agents and the timer; `written` is called after each commit."""
-    database, clock = outside.database, outside.clock
 
     def completions(batch: list[Incoming]) -> None:
-        read, refused = steps.decode(batch, CompletionServed)
-        _tell(refused)
-        service.receive_completions(database, read, rules, clock.now())
+        read_completions(outside, settings, rules, batch)
         written()
 
     def feedback(batch: list[Incoming]) -> None:
-        read, refused = steps.decode(batch, FeedbackAccepted)
-        _tell(refused)
-        service.receive_feedback(database, read, rules, clock.now())
+        read_feedback(outside, rules, batch)
         written()
 
     def look() -> None:
-        service.watch(database, rules.matrix, clock.now())
-        row = service.cut_if_due(database, outside.objects, settings, rules.matrix, clock.now())
+        row = service.look(outside.database, outside.objects, settings, rules.matrix, outside.clock.now())
         if row is not None:
             log.info("snapshot cut", extra={"uri": row.uri, "rows": row.rows, "reason": row.reason})
         written()
@@ -64,7 +56,18 @@ def register(
     periodic(app, look, every_s=settings.due_every_s)
 
 
-def _tell(refused: list[Incoming]) -> None:
-    """Ingest reads the same records and sets aside what cannot be read; here it is only told."""
+def read_completions(outside: Outside, settings: ScorerSettings, rules: Rules, batch: list[Incoming]) -> None:
+    """One durable transaction. What is refused here is told only: ingest reads the same records and sets it aside."""
+    now = outside.clock.now()
+    read, refused = steps.completions(batch, now, max_age=settings.max_age, max_skew=settings.max_skew)
     for one in refused:
-        log.warning("record cannot be read", extra=one.position.model_dump())
+        log.warning(
+            "completion is not scored", extra=one.incoming.position.model_dump() | {"reason": one.letter.reason}
+        )
+    service.receive_completions(outside.database, read, rules, now)
+
+
+def read_feedback(outside: Outside, rules: Rules, batch: list[Incoming]) -> None:
+    """One durable transaction; nobody else reads this topic, so what is refused is set aside here."""
+    read, refused = steps.feedback(batch)
+    service.receive_feedback(outside.database, read, rules, outside.clock.now(), refused=refused)

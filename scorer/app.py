@@ -45,7 +45,7 @@ def matrix_of(settings: ScorerSettings) -> Matrix:
 def load_rules(settings: ScorerSettings) -> Rules:
     """The declared matrix and knowledge."""
     file = settings.knowledge_file
-    return Rules(matrix_of(settings), load_knowledge(_text(file), file=str(file)))
+    return Rules(settings.policy, matrix_of(settings), load_knowledge(_text(file), file=str(file)))
 
 
 def _text(file: Path) -> str:

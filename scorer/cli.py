@@ -39,7 +39,7 @@ def risk(*, history: bool, as_json: bool) -> None:
     """Which dimension × slice is in danger now, the worst first."""
     settings = ScorerSettings.load()
     with _database(settings) as database:
-        found = service.risks(database, app.matrix_of(settings), SystemClock().now(), points=POINTS)
+        found = service.risks(database, settings.policy, app.matrix_of(settings), SystemClock().now(), points=POINTS)
     if as_json:
         echo_json(found)
         return

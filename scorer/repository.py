@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, SQLModel, col, delete, select
 
+from matrix.alignment.risk import DecayedCounts
 from matrix.messages.feedback import FeedbackEvent
-from scorer.risk import Cell, Counted
-from scorer.tables import FeedbackRow, RiskCountRow, RiskPointRow, RiskStateRow, SampleRow, SnapshotRow
+from scorer.risk import Cell
+from scorer.tables import (
+    DeadLetterRow,
+    FeedbackRow,
+    ProgressRow,
+    RiskCountRow,
+    RiskPointRow,
+    RiskStateRow,
+    SampleRow,
+    SnapshotRow,
+)
 
 TURN = 0x73636F72  # this stage's number among PostgreSQL's advisory locks
 CHUNK = 1000  # rows a statement; PostgreSQL takes 65,535 parameters
@@ -73,11 +83,18 @@ def set_labels(session: Session, rows: Sequence[SampleRow]) -> None:
     session.connection().execute(text(query), {name: [getattr(row, name) for row in rows] for name in names})
 
 
-def add_counts(session: Session, counts: Mapping[tuple[Cell, datetime], tuple[int, int]]) -> None:
-    """Add whole numbers to cells."""
+def add_counts(session: Session, policy: str, counts: Mapping[tuple[Cell, datetime], tuple[int, int]]) -> None:
+    """Add whole numbers to a policy's cells."""
     rows = [
-        {"dimension": cell[0], "slice": cell[1], "minute": minute, "exposures": exposures, "incidents": incidents}
-        for (cell, minute), (exposures, incidents) in counts.items()
+        {
+            "policy": policy,
+            "dimension": cell[0],
+            "slice": cell[1],
+            "hour": hour,
+            "exposures": exposures,
+            "incidents": incidents,
+        }
+        for (cell, hour), (exposures, incidents) in counts.items()
     ]
     for start in range(0, len(rows), CHUNK):
         statement = insert(RiskCountRow).values(rows[start : start + CHUNK])
@@ -86,27 +103,36 @@ def add_counts(session: Session, counts: Mapping[tuple[Cell, datetime], tuple[in
             "incidents": col(RiskCountRow.incidents) + statement.excluded.incidents,
         }
         session.connection().execute(
-            statement.on_conflict_do_update(index_elements=["dimension", "slice", "minute"], set_=added)
+            statement.on_conflict_do_update(index_elements=["policy", "hour", "dimension", "slice"], set_=added)
         )
 
 
-def counts_since(session: Session, since: datetime) -> dict[Cell, list[Counted]]:
-    """Counts by cell; what is older than `since` weighs nothing worth reading."""
-    query = select(RiskCountRow).where(col(RiskCountRow.minute) >= since)
-    found: dict[Cell, list[Counted]] = {}
-    for row in session.exec(query.order_by(col(RiskCountRow.minute))):
-        found.setdefault((row.dimension, row.slice), []).append(Counted(row.minute, row.exposures, row.incidents))
-    return found
+def decayed_counts(
+    session: Session, policy: str, at: datetime, *, window: timedelta, half_life_hours: float
+) -> dict[Cell, DecayedCounts]:
+    """Counts by cell as they weigh at a moment; summed by hour, so that the same rows give the same bits."""
+    query = """
+        SELECT dimension, slice, sum(incidents * weight ORDER BY hour), sum(exposures * weight ORDER BY hour)
+        FROM (SELECT *, power(CAST(0.5 AS float8),
+                              CAST(extract(epoch FROM :at - hour) AS float8) / 3600 / :half_life) AS weight
+              FROM scorer.risk_counts WHERE policy = :policy AND hour > :since AND hour <= :at) AS weighed
+        GROUP BY dimension, slice
+    """
+    values = {"policy": policy, "at": at, "since": at - window, "half_life": half_life_hours}
+    found = session.connection().execute(text(query), values)
+    return {(row[0], row[1]): DecayedCounts(at, row[2], row[3]) for row in found}
 
 
-def latest_minute(session: Session) -> datetime | None:
-    """The last minute in which anything was served."""
-    return session.exec(select(func.max(RiskCountRow.minute))).one()
+def latest_hour(session: Session, policy: str, now: datetime) -> datetime | None:
+    """The last hour that has begun and in which anything of this policy was served."""
+    query = select(func.max(RiskCountRow.hour)).where(RiskCountRow.policy == policy, col(RiskCountRow.hour) <= now)
+    return session.exec(query).one()
 
 
-def risk_states(session: Session) -> dict[Cell, RiskStateRow]:
-    """What is known to be escalated."""
-    return {(row.dimension, row.slice): row for row in session.exec(select(RiskStateRow))}
+def risk_states(session: Session, policy: str) -> dict[Cell, RiskStateRow]:
+    """What was last seen of each cell."""
+    query = select(RiskStateRow).where(RiskStateRow.policy == policy)
+    return {(row.dimension, row.slice): row for row in session.exec(query)}
 
 
 def put_risk_state(session: Session, row: RiskStateRow) -> None:
@@ -114,28 +140,54 @@ def put_risk_state(session: Session, row: RiskStateRow) -> None:
     session.merge(row)
 
 
-def latest_points(session: Session) -> dict[Cell, RiskPointRow]:
-    """The last recorded risk of each cell."""
-    query = select(RiskPointRow).distinct(col(RiskPointRow.dimension), col(RiskPointRow.slice))
-    ordered = query.order_by(col(RiskPointRow.dimension), col(RiskPointRow.slice), col(RiskPointRow.at).desc())
-    return {(row.dimension, row.slice): row for row in session.exec(ordered)}
-
-
 def put_point(session: Session, row: RiskPointRow) -> None:
     """Insert or replace."""
     session.merge(row)
 
 
-def points(session: Session, limit: int) -> list[RiskPointRow]:
+def points(session: Session, policy: str, limit: int) -> list[RiskPointRow]:
     """Recorded risks, the oldest of the last `limit` first."""
-    query = select(RiskPointRow).order_by(col(RiskPointRow.at).desc(), col(RiskPointRow.dimension)).limit(limit)
-    return list(reversed(session.exec(query).all()))
+    query = select(RiskPointRow).where(RiskPointRow.policy == policy)
+    ordered = query.order_by(col(RiskPointRow.at).desc(), col(RiskPointRow.dimension)).limit(limit)
+    return list(reversed(session.exec(ordered).all()))
 
 
-def sample_counts(session: Session, policy: str) -> tuple[int, int, datetime | None]:
-    """(samples, labelled samples, when the first was served)."""
-    columns = func.count(), func.count(col(SampleRow.satisfaction)), func.min(SampleRow.served_at)
-    return tuple(session.connection().execute(select(*columns).where(SampleRow.policy == policy)).one())  # type: ignore[return-value]  # a Row is typed loosely
+def drop_points(session: Session, before: datetime) -> None:
+    """Forget risks that were recorded before then."""
+    session.exec(delete(RiskPointRow).where(col(RiskPointRow.at) < before))
+
+
+def progress(session: Session, policy: str) -> ProgressRow | None:
+    """How much there is of a policy."""
+    return session.get(ProgressRow, policy)
+
+
+def add_progress(session: Session, policy: str, *, samples: int, labelled: int, first_served_at: datetime) -> None:
+    """Count what this transaction added."""
+    values = {"policy": policy, "samples": samples, "labelled": labelled, "first_served_at": first_served_at}
+    statement = insert(ProgressRow).values(values | {"cut_labelled": 0})
+    added = {
+        "samples": col(ProgressRow.samples) + statement.excluded.samples,
+        "labelled": col(ProgressRow.labelled) + statement.excluded.labelled,
+        "first_served_at": func.least(col(ProgressRow.first_served_at), statement.excluded.first_served_at),
+    }
+    session.connection().execute(statement.on_conflict_do_update(index_elements=["policy"], set_=added))
+
+
+def put_cut(session: Session, policy: str, now: datetime) -> None:
+    """All that is labelled now has been looked at for a snapshot."""
+    row = session.get(ProgressRow, policy)
+    if row is not None:
+        row.cut_labelled, row.cut_at = row.labelled, now
+
+
+def add_dead_letters(session: Session, rows: Sequence[DeadLetterRow]) -> set[tuple[int, int, int]]:
+    """Insert-or-ignore; returns partition, offset and position of those that were new."""
+    if not rows:
+        return set()
+    statement = insert(DeadLetterRow).values([row.model_dump() for row in rows]).on_conflict_do_nothing()
+    new = statement.returning(col(DeadLetterRow.partition), col(DeadLetterRow.offset), col(DeadLetterRow.position))
+    return {(row[0], row[1], row[2]) for row in session.connection().execute(new)}
 
 
 def event_count(session: Session) -> int:

@@ -2,33 +2,27 @@
 
 A served completion is an exposure of every hard dimension that applies to it, and an incident where the rule says
 violated. A report is an incident of the hard dimension that its category names, else of the first one declared; it
-counts once per completion and dimension, and not where a rule had found it already. All count at the time of serving,
-so that no order of arrival matters. No report lowers a risk; a clean exposure, decay or the matrix may.
+counts once per completion and dimension, and not where a rule had found it already. All count at the hour of serving,
+so that no order of arrival matters; an hour that has not begun weighs nothing yet.
+No report lowers a risk; a clean exposure, decay or the matrix may.
 Left out: verification of reports by a second user or a classifier, always-valid alarms.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from matrix.alignment.dimensions import Matrix
 from matrix.alignment.risk import CellRisk, DecayedCounts, cell_risk
 from matrix.messages.feedback import FeedbackEvent, FeedbackKind
 
 Cell = tuple[str, str]  # dimension, slice
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Whole numbers of one cell and one minute."""
-
-    minute: datetime
-    exposures: int
-    incidents: int
+HALF_LIVES = 20
+MOST_HOURS = 100 * 366 * 24  # no message is older; a longer window could not be subtracted from its time
+MATERIAL = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +66,29 @@ def of_reports(
 
 
 def total(contributions: Iterable[Contribution]) -> dict[tuple[Cell, datetime], tuple[int, int]]:
-    """(exposures, incidents) per cell and minute."""
+    """(exposures, incidents) per cell and hour."""
     exposures: Counter[tuple[Cell, datetime]] = Counter()
     incidents: Counter[tuple[Cell, datetime]] = Counter()
     for one in contributions:
-        key = one.cell, one.at.replace(second=0, microsecond=0)
+        key = one.cell, one.at.replace(minute=0, second=0, microsecond=0)
         exposures[key] += one.exposures
         incidents[key] += one.incidents
     return {key: (exposures[key], incidents[key]) for key in sorted(exposures)}
 
 
-def risk_at(counts: Iterable[Counted], dimension: str, at: datetime, matrix: Matrix) -> CellRisk:
-    """Risk of a cell at a moment; what is dated later weighs as if it were of that moment."""
-    weighed = [(one, 0.5 ** (_hours(one.minute, at) / matrix.risk.half_life_hours)) for one in counts]
-    incidents = math.fsum(one.incidents * weight for one, weight in weighed)
-    exposures = math.fsum(one.exposures * weight for one, weight in weighed)
-    tolerance = matrix.dimension(dimension).max_rate
-    return cell_risk(DecayedCounts(at, incidents, exposures), tolerance=tolerance, policy=matrix.risk)
+def risk_of(counts: DecayedCounts, dimension: str, matrix: Matrix) -> CellRisk:
+    """Risk of a cell from its counts as they weigh now."""
+    return cell_risk(counts, tolerance=matrix.dimension(dimension).max_rate, policy=matrix.risk)
 
 
-def _hours(earlier: datetime, later: datetime) -> float:
-    return max((later - earlier).total_seconds() / 3600.0, 0.0)
+def window(matrix: Matrix) -> timedelta:
+    """How far back counts weigh anything: what is older weighs less than a millionth."""
+    return timedelta(hours=min(HALF_LIVES * matrix.risk.half_life_hours, MOST_HOURS))
+
+
+def moved(before: tuple[float, float], found: CellRisk) -> bool:
+    """Whether a risk, or its upper bound, differs from the one last recorded by more than people care about."""
+    return abs(found.risk - before[0]) >= MATERIAL or abs(found.upper_bound - before[1]) >= MATERIAL
 
 
 def _reported(events: Iterable[FeedbackEvent], matrix: Matrix) -> set[str]:

@@ -4,7 +4,8 @@ A completion counts when its row is new, an event when its id is new; labels are
 completion. So samples, feedback and risk counts are the same after any order, repetition or batching of the streams,
 but for a completion id sent with two bodies, of which the first to arrive stands. What was announced (escalations,
 recorded risks) is history and depends on when it was looked at.
-Risk is read at the stream's own time: the last minute served, never later than the clock.
+Risk is the deployment's policy's own, read at the stream's own time: the last hour served, never later than the clock.
+Feedback that cannot be read leaves as a dead letter, like ingest's.
 """
 
 from __future__ import annotations
@@ -19,32 +20,33 @@ from sqlmodel import Session
 from infra.database import Database
 from infra.outbox import add_command, add_message
 from matrix.alignment.dimensions import Matrix
-from matrix.alignment.risk import CellRisk, Escalation
+from matrix.alignment.risk import CellRisk, DecayedCounts, Escalation
+from matrix.digests import digest_bytes
 from matrix.errors import NotFound
 from matrix.messages.completion import CompletionServed
-from matrix.messages.feedback import FeedbackAccepted, FeedbackEvent
+from matrix.messages.feedback import DeadFeedback, FeedbackAccepted, FeedbackEvent
 from matrix.messages.sample import RiskEscalated
 from matrix.ports import ObjectStore
 from matrix.scorers.knowledge import Knowledge
-from matrix.topics import RISK_ESCALATED, SAMPLE_SCORED
+from matrix.topics import FEEDBACK_DEAD, RISK_ESCALATED, SAMPLE_SCORED
 from scorer import batching, repository, risk, snapshot, steps
 from scorer.batching import DuePolicy, Since
 from scorer.risk import Cell, Contribution
 from scorer.settings import ScorerSettings
-from scorer.tables import RiskPointRow, RiskStateRow, SampleRow, SnapshotRow
+from scorer.tables import DeadLetterRow, RiskPointRow, RiskStateRow, SampleRow, SnapshotRow
 
 STAGE = "scorer"
 TRAIN_TASK = "trainer.train_adapter"
 AUTHOR = "system:scorer"
 BY_A_PERSON = "asked for by a person"
 CALM_WINDOW = timedelta(minutes=10)
-HALF_LIVES = 20  # what is older weighs less than a millionth
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What scoring needs besides the rows."""
 
+    policy: str  # whose risk is watched
     matrix: Matrix
     knowledge: Knowledge
 
@@ -56,10 +58,17 @@ def receive_completions(
     with database.unit_of_work() as session:
         repository.take_turn(session)
         _add_new(session, completions, rules)
-        _watch(session, rules.matrix, now)
+        _watch(session, rules.policy, _risks(session, rules.policy, rules.matrix, now), rules.matrix, now)
 
 
-def receive_feedback(database: Database, accepted: Sequence[FeedbackAccepted], rules: Rules, now: datetime) -> None:
+def receive_feedback(
+    database: Database,
+    accepted: Sequence[FeedbackAccepted],
+    rules: Rules,
+    now: datetime,
+    *,
+    refused: Sequence[steps.Refused] = (),
+) -> None:
     """Store events that are new and label their completions anew; a completion that was not seen yet is in them."""
     with database.unit_of_work() as session:
         repository.take_turn(session)
@@ -70,20 +79,14 @@ def receive_feedback(database: Database, accepted: Sequence[FeedbackAccepted], r
         bodies = [one.completion for one in accepted if one.completion.completion_id in touched]
         _add_new(session, bodies, rules, announce=False)
         _relabel(session, new, rules.matrix)
-        _watch(session, rules.matrix, now)
+        _set_aside(session, refused, now)
+        _watch(session, rules.policy, _risks(session, rules.policy, rules.matrix, now), rules.matrix, now)
 
 
-def watch(database: Database, matrix: Matrix, now: datetime) -> None:
-    """Look at every cell again: what was escalated may have calmed down."""
-    with database.unit_of_work() as session:
-        repository.take_turn(session)
-        _watch(session, matrix, now)
-
-
-def cut_if_due(
+def look(
     database: Database, objects: ObjectStore, settings: ScorerSettings, matrix: Matrix, now: datetime
 ) -> SnapshotRow | None:
-    """Cut a snapshot if one is due."""
+    """Look at every cell again (what was escalated may have calmed down) and cut a snapshot if one is due."""
     policy = DuePolicy(
         settings.snapshot_min_samples,
         settings.snapshot_max_age,
@@ -92,7 +95,10 @@ def cut_if_due(
     )
     with database.unit_of_work() as session:
         repository.take_turn(session)
-        reason = batching.due(_since(session, settings.policy), _named(_risks(session, matrix, now)), now, policy)
+        risks_now = _risks(session, settings.policy, matrix, now)
+        _watch(session, settings.policy, risks_now, matrix, now)
+        repository.drop_points(session, now - settings.risk_points_keep)
+        reason = batching.due(_since(session, settings.policy), _named(risks_now), now, policy)
         return None if reason is None else _cut(session, objects, settings, matrix, now, reason)
 
 
@@ -111,10 +117,10 @@ def list_snapshots(database: Database) -> list[dict[str, Any]]:
         return [_told(row) for row in repository.snapshots(session)]
 
 
-def risks(database: Database, matrix: Matrix, now: datetime, *, points: int) -> dict[str, Any]:
-    """Every hard cell as it is, the worst first, and as it was."""
+def risks(database: Database, policy: str, matrix: Matrix, now: datetime, *, points: int) -> dict[str, Any]:
+    """Every hard cell of a policy as it is, the worst first, and as it was."""
     with database.unit_of_work() as session:
-        states = repository.risk_states(session)
+        states = repository.risk_states(session, policy)
         cells = [
             {
                 "dimension": cell[0],
@@ -125,9 +131,9 @@ def risks(database: Database, matrix: Matrix, now: datetime, *, points: int) -> 
                 "exposures": found.exposures,
                 "escalated": cell in states and states[cell].escalated,
             }
-            for cell, found in _risks(session, matrix, now).items()
+            for cell, found in _risks(session, policy, matrix, now).items()
         ]
-        history = [row.model_dump(mode="json") for row in repository.points(session, points)]
+        history = [row.model_dump(mode="json") for row in repository.points(session, policy, points)]
     return {
         "cells": sorted(cells, key=lambda cell: (-cell["risk"], cell["dimension"], cell["slice"])),
         "history": history,
@@ -137,12 +143,12 @@ def risks(database: Database, matrix: Matrix, now: datetime, *, points: int) -> 
 def status(database: Database, policy: str) -> dict[str, Any]:
     """How much there is, and the last snapshot."""
     with database.unit_of_work() as session:
-        samples, labelled, _ = repository.sample_counts(session, policy)
+        progress = repository.progress(session, policy)
         cut = repository.snapshots(session)
         since = _since(session, policy)
         return {
-            "samples": samples,
-            "labelled": labelled,
+            "samples": progress.samples if progress else 0,
+            "labelled": progress.labelled if progress else 0,
             "feedback": repository.event_count(session),
             "labelled_since_snapshot": since.new_labels,
             "snapshot": _told(cut[0]) if cut else None,
@@ -154,12 +160,11 @@ def _add_new(session: Session, completions: Iterable[CompletionServed], rules: R
     known = repository.known_samples(session, sorted(bodies))
     new = steps.scored([bodies[name] for name in sorted(bodies) if name not in known], rules.matrix, rules.knowledge)
     repository.add_samples(session, new)
-    repository.add_counts(
-        session,
-        risk.total(
-            part for row in new for part in risk.of_completion(row.scores, row.slice, row.served_at, rules.matrix)
-        ),
-    )
+    parts = [(row, risk.of_completion(row.scores, row.slice, row.served_at, rules.matrix)) for row in new]
+    _count(session, parts)
+    for policy, rows in _by_policy(new).items():
+        first = min(row.served_at for row in rows)
+        repository.add_progress(session, policy, samples=len(rows), labelled=0, first_served_at=first)
     if announce:
         _announce(session, new)
 
@@ -172,15 +177,52 @@ def _relabel(session: Session, new: Sequence[FeedbackEvent], matrix: Matrix) -> 
     by_completion: dict[str, list[FeedbackEvent]] = {name: [] for name in ids}
     for event in new:
         by_completion[event.completion_id].append(event)
-    parts: list[Contribution] = []
+    parts: list[tuple[SampleRow, list[Contribution]]] = []
     labelled: list[SampleRow] = []
     for name, events in by_completion.items():
         row, earlier = rows[name], before.get(name, [])
         labelled.append(steps.relabelled(row, [*earlier, *events]))
-        parts += risk.of_reports(earlier, events, row.scores, row.slice, row.served_at, matrix)
+        parts.append((row, risk.of_reports(earlier, events, row.scores, row.slice, row.served_at, matrix)))
+    newly = [row for row in labelled if row.satisfaction is not None and rows[row.completion_id].satisfaction is None]
+    for policy, ones in _by_policy(newly).items():
+        first = min(row.served_at for row in ones)
+        repository.add_progress(session, policy, samples=0, labelled=len(ones), first_served_at=first)
     repository.set_labels(session, labelled)
-    repository.add_counts(session, risk.total(parts))
+    _count(session, parts)
     _announce(session, labelled)
+
+
+def _by_policy(rows: Iterable[SampleRow]) -> dict[str, list[SampleRow]]:
+    found: dict[str, list[SampleRow]] = {}
+    for row in rows:
+        found.setdefault(row.policy, []).append(row)
+    return found
+
+
+def _count(session: Session, parts: Iterable[tuple[SampleRow, list[Contribution]]]) -> None:
+    found: dict[str, list[Contribution]] = {}
+    for row, contributions in parts:
+        found.setdefault(row.policy, []).extend(contributions)
+    for policy, contributions in found.items():
+        repository.add_counts(session, policy, risk.total(contributions))
+
+
+def _set_aside(session: Session, refused: Sequence[steps.Refused], now: datetime) -> None:
+    """Each once, however often it is read."""
+    by_key = {(one.incoming.position, digest_bytes(one.incoming.raw)): one for one in refused}
+    rows = [
+        DeadLetterRow.model_validate(
+            where.model_dump() | {"payload_sha256": digest, "reason": one.letter.reason, "set_aside_at": now}
+        )
+        for (where, digest), one in by_key.items()
+    ]
+    new = repository.add_dead_letters(session, rows)
+    for (where, _), one in by_key.items():
+        if (where.partition, where.offset, where.position) in new:
+            said: dict[str, Any] = {"reason": one.letter.reason, "detail": one.letter.detail, "step": one.letter.step}
+            said |= {"field": one.letter.field, "payload": steps.shown(one.incoming.raw), "set_aside_at": now}
+            letter = DeadFeedback.model_validate(said | where.model_dump())
+            add_message(session, STAGE, FEEDBACK_DEAD, letter.reason, letter)
 
 
 def _announce(session: Session, rows: Iterable[SampleRow]) -> None:
@@ -188,54 +230,47 @@ def _announce(session: Session, rows: Iterable[SampleRow]) -> None:
         add_message(session, STAGE, SAMPLE_SCORED, row.completion_id, steps.to_sample(row))
 
 
-def _risks(session: Session, matrix: Matrix, now: datetime) -> dict[Cell, CellRisk]:
-    at = min(repository.latest_minute(session) or now, now)
-    counts = repository.counts_since(session, at - timedelta(hours=HALF_LIVES * matrix.risk.half_life_hours))
+def _risks(session: Session, policy: str, matrix: Matrix, now: datetime) -> dict[Cell, CellRisk]:
+    at = repository.latest_hour(session, policy, now) or now
+    counts = repository.decayed_counts(
+        session, policy, at, window=risk.window(matrix), half_life_hours=matrix.risk.half_life_hours
+    )
     cells = [(spec.name, name) for spec in matrix.hard() for name in spec.slices]
-    return {cell: risk.risk_at(counts.get(cell, []), cell[0], at, matrix) for cell in cells}
+    return {cell: risk.risk_of(counts.get(cell, DecayedCounts(at)), cell[0], matrix) for cell in cells}
 
 
 def _named(found: Mapping[Cell, CellRisk]) -> dict[str, float]:
     return {f"{dimension}×{slice_name}": one.risk for (dimension, slice_name), one in found.items()}
 
 
-def _watch(session: Session, matrix: Matrix, now: datetime) -> None:
+def _watch(session: Session, policy: str, risks_now: Mapping[Cell, CellRisk], matrix: Matrix, now: datetime) -> None:
     """Record risks that moved and announce crossings, once each."""
-    states, last = repository.risk_states(session), repository.latest_points(session)
-    for cell, found in _risks(session, matrix, now).items():
-        told = last.get(cell)
-        if told is None or (told.risk, told.upper_bound) != (found.risk, found.upper_bound):
-            repository.put_point(session, _point(cell, found, now))
-        before = states.get(cell)
-        _escalate(session, cell, found, before, matrix, now)
+    states = repository.risk_states(session, policy)
+    for cell, found in risks_now.items():
+        row = states.get(cell)
+        state = _escalation(row, found, matrix, now)
+        if state["escalated"] and not (row and row.escalated):
+            add_message(session, STAGE, RISK_ESCALATED, cell[0], _escalated(cell, found, now))
+        named = {"policy": policy, "dimension": cell[0], "slice": cell[1]}
+        if row is None or risk.moved((row.risk, row.upper_bound), found):
+            state |= {"risk": found.risk, "upper_bound": found.upper_bound}
+            # One point a second and cell: a burst of batches is one look.
+            seen = {name: getattr(found, name) for name in ("risk", "upper_bound", "incidents", "exposures")}
+            repository.put_point(
+                session, RiskPointRow.model_validate(named | seen | {"at": now.replace(microsecond=0)})
+            )
+        told = (row.model_dump() if row else {}) | named | state
+        if row is None or told != row.model_dump():
+            repository.put_risk_state(session, RiskStateRow.model_validate(told))
 
 
-def _point(cell: Cell, found: CellRisk, now: datetime) -> RiskPointRow:
-    seen = {name: getattr(found, name) for name in ("risk", "upper_bound", "incidents", "exposures")}
-    # One point a second and cell: a burst of batches is one look.
-    where = {"dimension": cell[0], "slice": cell[1], "at": now.replace(microsecond=0)}
-    return RiskPointRow.model_validate(where | seen)
-
-
-def _escalate(
-    session: Session, cell: Cell, found: CellRisk, row: RiskStateRow | None, matrix: Matrix, now: datetime
-) -> None:
+def _escalation(row: RiskStateRow | None, found: CellRisk, matrix: Matrix, now: datetime) -> dict[str, Any]:
     before = Escalation(row.escalated, row.calm_windows) if row else Escalation()
     after = before.after(found.risk, matrix.risk)
     # However often a cell is looked at, a window counts as calm once; what is not calm counts at once.
-    window_over = row is None or now - row.window_at >= CALM_WINDOW
-    if after == before or (after.calm_windows and not window_over):
-        return
-    if after.escalated and not before.escalated:
-        add_message(session, STAGE, RISK_ESCALATED, cell[0], _escalated(cell, found, now))
-    state = {
-        "dimension": cell[0],
-        "slice": cell[1],
-        "escalated": after.escalated,
-        "calm_windows": after.calm_windows,
-        "window_at": now,
-    }
-    repository.put_risk_state(session, RiskStateRow.model_validate(state))
+    if row is not None and (after == before or (after.calm_windows and now - row.window_at < CALM_WINDOW)):
+        return {"escalated": row.escalated, "calm_windows": row.calm_windows, "window_at": row.window_at}
+    return {"escalated": after.escalated, "calm_windows": after.calm_windows, "window_at": now}
 
 
 def _escalated(cell: Cell, found: CellRisk, now: datetime) -> RiskEscalated:
@@ -251,28 +286,28 @@ def _escalated(cell: Cell, found: CellRisk, now: datetime) -> RiskEscalated:
 
 
 def _since(session: Session, policy: str) -> Since:
-    _, labelled, first = repository.sample_counts(session, policy)
-    cut = [row for row in repository.snapshots(session) if row.policy == policy]
-    return Since(labelled - cut[0].labelled, cut[0].cut_at) if cut else Since(labelled, first)
+    found = repository.progress(session, policy)
+    if found is None:
+        return Since(0, None)
+    return Since(found.labelled - found.cut_labelled, found.cut_at or found.first_served_at)
 
 
 def _cut(
     session: Session, objects: ObjectStore, settings: ScorerSettings, matrix: Matrix, now: datetime, reason: str
 ) -> SnapshotRow:
-    _, labelled, _ = repository.sample_counts(session, settings.policy)
     rows = repository.latest_samples(session, settings.policy, settings.snapshot_max_samples)
     if not rows:
         raise NotFound(what="sample of policy", name=settings.policy)
     entered = batching.enter([steps.to_sample(row) for row in rows], user_cap=settings.snapshot_user_cap)
     frozen = snapshot.freeze(entered, policy=settings.policy, matrix_sha256=matrix.digest())
+    # Also where they are the same samples again: they were looked at, and are not due until something new comes.
+    repository.put_cut(session, settings.policy, now)
     present = repository.snapshot(session, frozen.identity)
     if present is not None:
-        # The same samples again: remember that they were looked at, so that it is not due for ever.
-        seen = SnapshotRow.model_validate(present.model_dump() | {"labelled": labelled})
-        repository.put_snapshot(session, seen)
-        return seen
-    named = _named(_risks(session, matrix, now))
+        return present
+    named = _named(_risks(session, settings.policy, matrix, now))
     written = snapshot.write(objects, frozen, reason=reason, risks=named, cut_at=now)
+    progress = repository.progress(session, settings.policy)
     row = SnapshotRow.model_validate(
         {
             "identity": frozen.identity,
@@ -280,7 +315,7 @@ def _cut(
             "sha256": written.sha256,
             "policy": settings.policy,
             "rows": frozen.rows,
-            "labelled": labelled,
+            "labelled": progress.labelled if progress else 0,
             "reason": reason,
             "cut_at": now,
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -11,8 +13,9 @@ from infra.streams import Incoming
 from matrix.alignment.dimensions import Matrix
 from matrix.messages.base import Message
 from matrix.messages.completion import CompletionServed
-from matrix.messages.feedback import FeedbackAccepted, FeedbackEvent
+from matrix.messages.feedback import MAX_TEXT, FeedbackAccepted, FeedbackEvent
 from matrix.messages.sample import ScoredSample
+from matrix.results import DeadLetter
 from matrix.scorers import score_many
 from matrix.scorers.knowledge import Knowledge
 from matrix.scorers.slices import slice_of
@@ -20,19 +23,74 @@ from scorer import satisfaction
 from scorer.tables import SampleRow
 
 M = TypeVar("M", bound=Message)
+SHOWN = 300  # characters of a sentence or field name that came from outside
 
 
-def decode(batch: Sequence[Incoming], kind: type[M]) -> tuple[list[M], list[Incoming]]:
-    """What can be read, and the rest."""
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An event that has no effect, and why."""
+
+    incoming: Incoming
+    letter: DeadLetter
+
+
+def completions(
+    batch: Sequence[Incoming], now: datetime, *, max_age: timedelta, max_skew: timedelta
+) -> tuple[list[CompletionServed], list[Refused]]:
+    """Completions whose time can be believed, and the rest."""
+
+    def judged(one: CompletionServed) -> DeadLetter | None:
+        age = now - one.served_at
+        if age > max_age:
+            return DeadLetter("too_old", f"served_at: {age} ago", "age", "served_at")
+        return DeadLetter("in_the_future", f"served_at: in {-age}", "age", "served_at") if -age > max_skew else None
+
+    return _sorted_out(batch, CompletionServed, judged)
+
+
+def feedback(batch: Sequence[Incoming]) -> tuple[list[FeedbackAccepted], list[Refused]]:
+    """Feedback beside the completion it speaks of, and the rest."""
+
+    def judged(one: FeedbackAccepted) -> DeadLetter | None:
+        if one.event.completion_id == one.completion.completion_id:
+            return None
+        return DeadLetter("mismatch", "event and completion name two completions", "check", "completion_id")
+
+    return _sorted_out(batch, FeedbackAccepted, judged)
+
+
+def shown(raw: bytes) -> str:
+    """A payload as text that any store can hold, shortened."""
+    return raw.decode("utf-8", "replace").replace("\x00", "\ufffd")[:MAX_TEXT]
+
+
+def _sorted_out(
+    batch: Sequence[Incoming], kind: type[M], judge: Callable[[M], DeadLetter | None]
+) -> tuple[list[M], list[Refused]]:
     read: list[M] = []
-    refused: list[Incoming] = []
+    refused: list[Refused] = []
     for one in batch:
         try:
             # JSON mode: what JSON cannot spell otherwise (times, tuples) is text or a list there.
-            read.append(kind.model_validate_json(one.raw))
-        except ValidationError:
-            refused.append(one)
+            message = kind.model_validate_json(one.raw)
+        except ValidationError as error:
+            refused.append(Refused(one, _explained(error)))
+        except RecursionError:
+            refused.append(Refused(one, DeadLetter("malformed", "nested too deep", "decode")))
+        else:
+            letter = judge(message)
+            read += [message] if letter is None else []
+            refused += [] if letter is None else [Refused(one, letter)]
     return read, refused
+
+
+def _explained(error: ValidationError) -> DeadLetter:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return DeadLetter("malformed", "not JSON", "decode")
+    field = shown(".".join(str(part) for part in first["loc"]).encode("utf-8", "replace"))[:SHOWN]
+    detail = shown(str(first["msg"]).encode("utf-8", "replace"))[:SHOWN]
+    return DeadLetter("unreadable", f"{field}: {detail}" if field else detail, "check", field or None)
 
 
 def first_of_each(completions: Iterable[CompletionServed]) -> dict[str, CompletionServed]:
@@ -44,9 +102,9 @@ def first_of_each(completions: Iterable[CompletionServed]) -> dict[str, Completi
 
 
 def first_events(accepted: Iterable[FeedbackAccepted]) -> dict[str, FeedbackEvent]:
-    """By event id; what does not speak of the completion beside it is no feedback."""
+    """By id; the first body of an id stands."""
     found: dict[str, FeedbackEvent] = {}
-    for one in (one for one in accepted if one.event.completion_id == one.completion.completion_id):
+    for one in accepted:
         found.setdefault(one.event.event_id, one.event)
     return found
 

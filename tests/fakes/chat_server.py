@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+
+
+class _Ascii(JSONResponse):
+    """May say what UTF-8 cannot spell, as a server of any other make may."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode()
 
 
 class FakeChatServer:
@@ -15,6 +23,7 @@ class FakeChatServer:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.fails_with: int | None = None
+        self.says = "Ask your pharmacist."
         self.while_asked: Callable[[], None] = lambda: None
         self.app = FastAPI()
 
@@ -24,8 +33,6 @@ class FakeChatServer:
             self.while_asked()
             if self.fails_with is not None:
                 return JSONResponse({"error": {"message": "no"}}, status_code=self.fails_with)
-            message = {"role": "assistant", "content": "Ask your pharmacist."}
+            message = {"role": "assistant", "content": self.says}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            return JSONResponse(
-                {"id": "theirs", "object": "chat.completion", "model": body["model"], "choices": [choice]}
-            )
+            return _Ascii({"id": "theirs", "object": "chat.completion", "model": body["model"], "choices": [choice]})

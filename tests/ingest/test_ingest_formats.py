@@ -158,6 +158,7 @@ def test_an_event_survives_the_way_through_the_request_body(event: Any) -> None:
         (b"{}", "convai2", 2),
         (b"\xff", "jsonl", 2),
         (b"\x1f\x8bcut", "jsonl", 2),
+        (gzip.compress(b"{}", mtime=0)[:10] + b"\xff" * 12, "jsonl", 2),
         (b"", "x", 2),
     ],
 )
@@ -165,7 +166,7 @@ def test_a_file_that_is_no_recording_is_one_line(tmp_path: Path, content: bytes,
     file = tmp_path / "recording"
     file.write_bytes(content)
     result = CliRunner().invoke(root, ["ingest", "replay", str(file), "--format", form])
-    assert isinstance(result.exception, PlumblineError) or result.exit_code == code
+    assert isinstance(result.exception, PlumblineError) or (result.exit_code == code and form == "x")
     assert "\n" not in str(result.exception)
 
 

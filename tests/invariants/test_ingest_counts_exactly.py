@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy import text
 from infra.database import Database
 from infra.streams import Incoming
 from ingest import service, steps
-from ingest.agents import FeedbackReader
+from ingest.agents import FeedbackReader, read_completions
 from ingest.settings import IngestSettings
 from ingest.steps import AgeLimits, Arrival
 from matrix.errors import DeadLetterLimitReached
@@ -141,6 +141,28 @@ def test_another_body_under_the_same_id_is_set_aside_and_the_first_stands(databa
     assert service.counts(database)["by_reason"] == {"id_conflict": 1}
     (letter,) = service.dead_letters(database, reason="id_conflict", limit=10)
     assert (letter["offset"], letter["field"]) == (1, "event_id")
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        (datetime(2001, 1, 1, tzinfo=UTC), "too_old"),
+        (datetime(2199, 12, 31, tzinfo=UTC), "in_the_future"),
+        (AT - timedelta(days=30, seconds=1), "too_old"),
+        (AT + timedelta(seconds=301), "in_the_future"),
+        (AT - timedelta(days=30), None),
+        (AT + timedelta(seconds=300), None),
+    ],
+)
+def test_a_completion_from_a_time_that_nobody_believes_is_set_aside(
+    database: Database, clock: FakeClock, at: datetime, reason: str | None
+) -> None:
+    batch = record(COMPLETION_SERVED.name, 0, completion(served_at=at.isoformat()))
+    for _ in range(2):
+        read_completions(database, clock, IngestSettings(), batch)
+    dead = int(reason is not None)
+    assert service.counts(database)["completions"] == {"stored": 1 - dead, "dead": dead}
+    assert [letter["reason"] for letter in service.dead_letters(database, reason=None, limit=9)] == [reason] * dead
 
 
 def test_another_completion_under_the_same_id_is_set_aside_and_the_first_stands(database: Database) -> None:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.alignment.dimensions import load_matrix
+from matrix.alignment.risk import DecayedCounts
 from matrix.messages.feedback import FeedbackEvent
 from matrix.messages.sample import ScoredSample
 from matrix.scorers import SCORER_NAMES
 from scorer import batching, risk, snapshot
-from scorer.risk import Counted
 from scorer.satisfaction import MOST, label
 from tests.fakes.feedback import AT, completion, thumb
 
@@ -74,11 +74,10 @@ def test_no_feedback_lowers_a_risk(
     scores = dict.fromkeys(HARD, score)
     cut = data.draw(st.integers(0, len(said)))
     before, new = said[:cut], said[cut:]
-    minute = AT.replace(second=0, microsecond=0)
     for (cell, _), (more, bad) in risk.total(risk.of_reports(before, new, scores, slice_name, AT, MATRIX)).items():
-        had = [Counted(minute, exposures + 1, incidents)]
-        has = [*had, Counted(minute, more, bad)]
-        assert risk.risk_at(has, cell[0], AT, MATRIX).risk >= risk.risk_at(had, cell[0], AT, MATRIX).risk
+        had = DecayedCounts(AT, incidents, exposures + 1)
+        has = DecayedCounts(AT, incidents + bad, exposures + 1 + more)
+        assert risk.risk_of(has, cell[0], MATRIX).risk >= risk.risk_of(had, cell[0], MATRIX).risk
 
 
 @given(st.permutations(range(12)))

@@ -9,7 +9,7 @@ down_revision = "0002"
 
 
 def cell() -> tuple[sa.Column, ...]:
-    return (sa.Column("dimension", sa.String(), primary_key=True), sa.Column("slice", sa.String(), primary_key=True))
+    return tuple(sa.Column(name, sa.String(), primary_key=True) for name in ("policy", "dimension", "slice"))
 
 
 def moment(name: str, *, primary_key: bool = False) -> sa.Column:
@@ -43,8 +43,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "risk_counts",
-        *cell(),
-        moment("minute", primary_key=True),
+        sa.Column("policy", sa.String(), primary_key=True),
+        moment("hour", primary_key=True),
+        *cell()[1:],
         sa.Column("exposures", sa.BigInteger(), nullable=False),
         sa.Column("incidents", sa.BigInteger(), nullable=False),
         schema="scorer",
@@ -55,6 +56,7 @@ def upgrade() -> None:
         sa.Column("escalated", sa.Boolean(), nullable=False),
         sa.Column("calm_windows", sa.Integer(), nullable=False),
         moment("window_at"),
+        *(sa.Column(name, sa.Float(), nullable=False) for name in ("risk", "upper_bound")),
         schema="scorer",
     )
     op.create_table(
@@ -62,6 +64,7 @@ def upgrade() -> None:
         *cell(),
         moment("at", primary_key=True),
         *(sa.Column(name, sa.Float(), nullable=False) for name in ("risk", "upper_bound", "incidents", "exposures")),
+        sa.Index("ix_risk_points_at", "at"),
         schema="scorer",
     )
     op.create_table(
@@ -72,6 +75,27 @@ def upgrade() -> None:
         sa.Column("labelled", sa.Integer(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         moment("cut_at"),
+        schema="scorer",
+    )
+    op.create_table(
+        "progress",
+        sa.Column("policy", sa.String(), primary_key=True),
+        sa.Column("samples", sa.BigInteger(), nullable=False),
+        sa.Column("labelled", sa.BigInteger(), nullable=False),
+        moment("first_served_at"),
+        sa.Column("cut_labelled", sa.BigInteger(), nullable=False),
+        sa.Column("cut_at", sa.DateTime(timezone=True)),
+        schema="scorer",
+    )
+    op.create_table(
+        "dead_letters",
+        sa.Column("topic", sa.String(), primary_key=True),
+        sa.Column("partition", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("offset", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("position", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("payload_sha256", sa.String(), primary_key=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        moment("set_aside_at"),
         schema="scorer",
     )
 
