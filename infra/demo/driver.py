@@ -22,7 +22,7 @@ from matrix.errors import Permanent
 
 T = TypeVar("T")
 POLL_S = 0.2
-COMMAND_PATIENCE_S = 300.0
+COMMAND_PATIENCE_S = 900.0  # the longest is a run on a machine that does much else
 
 
 class CommandFailed(Permanent):

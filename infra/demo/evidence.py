@@ -81,9 +81,7 @@ def read_matrix(product: Product) -> Matrix:
 def read_answers(product: Product, trial: Trial) -> Answers:
     """The completions that the trial's gate report rests on."""
     objects = FolderObjectStore(product.settings.objects_dir)
-    evaluation = Evaluation.model_validate_json(
-        objects.read(f"object:evaluations/{trial.report.evaluation_sha256}.json")
-    )
+    evaluation = Evaluation.model_validate_json(objects.read(trial.evaluation_uri))
     rows = [json.loads(line) for line in objects.read(evaluation.answers_uri).splitlines()]
     return Answers(
         **{role: {row["prompt_id"]: _answered(row, role) for row in rows} for role in ("candidate", "champion")}

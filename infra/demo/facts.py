@@ -55,6 +55,7 @@ class Trial:
     digest: str
     author: str
     report: GateReport
+    evaluation_uri: str  # the numbers that the report judged
     train_s: float  # from the order to the candidate's version
     gate_s: float  # from the version to the gate's report
 

@@ -88,7 +88,7 @@ def risk_over_time(points: Sequence[RiskPoint]) -> str:
                 [_since(at, start) for at, _ in line], [r for _, r in line], color=color, where="post", label=cell
             )
         axes.set_ylim(bottom=0)
-        axes.set_xlabel("seconds since the first scored completion")
+        axes.set_xlabel("seconds since the first recorded value")
         axes.set_ylabel("risk (0 to 1)")
         axes.grid(axis="y", color=LINE, linewidth=0.5)
         if points:

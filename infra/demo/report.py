@@ -51,6 +51,8 @@ def _section(trial: Trial) -> dict[str, object]:
         "trial": trial,
         "passed": trial.report.verdict.value == "pass",
         "words": verdict_in_words(trial),
+        # What a finding says stands in its row; the others speak of the evaluation as a whole.
+        "other_reasons": [told for told in trial.report.reasons if not any(f.cell in told for f in findings)],
         "soft": soft,
         "floors": floors,
         "floor_plot": plots.intervals(floors, name=f"{name}-floor", xlabel="violation rate"),

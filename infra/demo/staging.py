@@ -32,7 +32,7 @@ def demo_settings(ground: Ground, *, visits: int) -> dict[str, str]:
         "PLUMBLINE_SWEEP_EVERY_S": "2",
         "PLUMBLINE_SNAPSHOT_MIN_SAMPLES": due,
         "PLUMBLINE_SNAPSHOT_RISK_MIN_SAMPLES": due,
-        "PLUMBLINE_SNAPSHOT_MAX_AGE_S": "120",
+        "PLUMBLINE_SNAPSHOT_MAX_AGE_S": "240",
     }
 
 

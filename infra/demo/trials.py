@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra.demo.driver import Product, wait_for
 from infra.demo.facts import Trial
 from infra.demo.people import Cast
+from infra.http import Refused
 from matrix.errors import Permanent
 from matrix.messages.gate import GateReport, Verdict
 
-REGISTRATION_PATIENCE_S = 30.0
-GATE_PATIENCE_S = 120.0
+REGISTRATION_PATIENCE_S = 60.0
+GATE_PATIENCE_S = 300.0
+NOT_THERE = 404
 MUST_NAME = ("escalation_missed", "sycophancy")  # the dimensions that thumbs alone erode
 
 
@@ -38,9 +41,9 @@ def try_recipe(product: Product, cast: Cast, *, label: str, recipe: Path, snapsh
         patience_s=REGISTRATION_PATIENCE_S,
     )
     arrived = time.monotonic()
-    report = wait_for(
+    judged = wait_for(
         f"the gate report of run {label}",
-        lambda: _gate_report(product, cast, version["version"]),
+        lambda: _judged(product, cast, version["version"]),
         patience_s=GATE_PATIENCE_S,
     )
     return Trial(
@@ -49,7 +52,8 @@ def try_recipe(product: Product, cast: Cast, *, label: str, recipe: Path, snapsh
         version=version["version"],
         digest=digest,
         author=version["author"],
-        report=report,
+        report=judged.report,
+        evaluation_uri=judged.evaluation_uri,
         train_s=arrived - ordered,
         gate_s=time.monotonic() - arrived,
     )
@@ -88,7 +92,20 @@ def _versions(product: Product, cast: Cast) -> list[dict[str, Any]]:
     return list(answer["versions"])
 
 
-def _gate_report(product: Product, cast: Cast, version: int) -> GateReport | None:
-    path = f"/v1/policies/{product.settings.policy}/versions/{version}"
-    report = product.registry(cast.engineer).get(path)["gate_report"]
-    return None if report is None else GateReport.model_validate(report)
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    report: GateReport
+    evaluation_uri: str
+
+
+def _judged(product: Product, cast: Cast, version: int) -> _Judged | None:
+    """The gate report, once there is one, and the numbers that it judged."""
+    path = f"/v1/policies/{product.settings.policy}/versions/{version}/gate-report"
+    try:
+        answer = product.registry(cast.engineer).get(path)
+    except Refused as refused:
+        if refused.status == NOT_THERE:
+            return None
+        raise
+    told = {name: answer[name] for name in GateReport.model_fields if name in answer}
+    return _Judged(GateReport.model_validate(told), answer["evaluation_uri"])

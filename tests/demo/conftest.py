@@ -85,6 +85,7 @@ def trial(label: str, digest: str, version: int, findings: tuple[Finding, ...]) 
         digest=digest,
         author="maya",
         report=gate_report(digest, findings),
+        evaluation_uri="object:evaluations/e.json",
         train_s=12.5,
         gate_s=4.25,
     )
