@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import click
-
 from infra.demo import corpus
 from infra.demo.driver import run_command
 from matrix.digests import digest_bytes, digest_json
@@ -38,11 +36,6 @@ class Ground:
     digest: str
     gate_prompts: Path
     was_cached: bool
-
-
-def ensure_base(cache: Path, tell: Callable[[str], None] | None = None) -> Path:
-    """The folder of the base model, fitted now if it is not there; StackFailed where that does not work."""
-    return _ensure_entry(cache, tell or _to_stderr) / "model"
 
 
 def ensure_ground(cache: Path, *, seed: int, tell: Callable[[str], None]) -> Ground:
@@ -101,7 +94,3 @@ def _appearing(folder: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _to_stderr(line: str) -> None:
-    click.echo(line, err=True)

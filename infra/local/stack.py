@@ -133,9 +133,11 @@ class Stack:
     def _with_base_model(self, state: State) -> State:
         if state.base_model is not None:
             return state
-        from infra.demo.base import ensure_base  # noqa: PLC0415 - only where no base model was given
+        from infra.demo.base import ensure_ground  # noqa: PLC0415 - only where no base model was given
 
-        state = state.model_copy(update={"base_model": ensure_base(self.cache, self._tell).resolve()})
+        ground = ensure_ground(self.cache, seed=0, tell=self._tell)
+        settings = {"PLUMBLINE_GATE_PROMPTS_FILE": str(ground.gate_prompts.resolve())} | state.settings
+        state = state.model_copy(update={"base_model": ground.base_model.resolve(), "settings": settings})
         save_state(self.home, state)
         return state
 
