@@ -63,7 +63,7 @@ def intervals(findings: Sequence[Finding], *, name: str, xlabel: str) -> str:
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure = Figure(figsize=(7.2, 0.8 + ROW_HEIGHT_IN * max(1, len(shown))))
         height = figure.get_figheight()
-        axes = figure.add_axes((0.36, 0.55 / height, 0.62, 1 - 0.65 / height))
+        axes = figure.add_axes((0.41, 0.55 / height, 0.57, 1 - 0.65 / height))
         axes.axvline(0.0, color=QUIET, linewidth=1)
         for row, finding in enumerate(shown):
             _draw_interval(axes, row, finding)
