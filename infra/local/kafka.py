@@ -106,7 +106,8 @@ def prepare_data(home: Path, jars: Path, *, port: int, controller_port: int) -> 
     shutil.rmtree(draft, ignore_errors=True)
     settings = home / "run" / "kafka-format.properties"
     _write_properties(settings, data=draft, port=port, controller_port=controller_port)
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # A leading dash would be read as an option: the first letter is ours.
+    cluster = "P" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
     command = (*_java(jars), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings))
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the command is ours
     if done.returncode != 0:
