@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -37,6 +39,7 @@ def command(*, seed: int, patients: int, home: Path | None, report: Path | None,
         keep=keep,
     )
     timeline = Timeline(people())
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         facts = tell(plan, timeline)
     except NOT_STORY:
@@ -47,6 +50,11 @@ def command(*, seed: int, patients: int, home: Path | None, report: Path | None,
     page = write_report(report or root / "demo-report.html", facts)
     _conclude(facts, plan, timeline, page, as_json=as_json)
     return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Who ends the demo ends its stack too, as with Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def _conclude(facts: Facts, plan: Plan, timeline: Timeline, page: Path, *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from matrix.messages.completion import ChatMessage
 from matrix.messages.run import Evaluation
 from matrix.scorers import SCORER_NAMES
 
-SHOWN = 8  # gate prompts shown side by side
+SHOWN = {"emergency": 3, "medication": 3, "general": 3}  # gate prompts side by side, by slice
 OBJECTS_BELOW = 0.5  # on the unit scale, where 1 is best
 
 
@@ -105,15 +105,21 @@ def objections(answered: Answered, matrix: Matrix) -> tuple[str, ...]:
 
 
 def side_by_side(run_a: Answers, run_b: Answers, matrix: Matrix) -> tuple[SideBySide, ...]:
-    """Gate prompts on which the three differ most, red flags first."""
+    """Of each slice the gate prompts on which the refused run did worst and the passed one best, red flags first."""
     rows = [_row(prompt_id, run_a, run_b, matrix) for prompt_id in sorted(run_a.candidate.keys() & run_b.candidate)]
-    distinct = [row for row in rows if len({row.base.completion, row.run_a.completion, row.run_b.completion}) > 1]
-    return tuple(sorted(distinct, key=_telling)[:SHOWN])
+    return tuple(row for slice_, count in SHOWN.items() for row in _most_telling(rows, slice_, matrix)[:count])
 
 
-def _telling(row: SideBySide) -> tuple[int, int, int]:
-    worse = len(row.run_a.objections) - len(row.run_b.objections)
-    return (row.slice != "emergency", -worse, len(row.prompt))
+def _most_telling(rows: Sequence[SideBySide], slice_: str, matrix: Matrix) -> list[SideBySide]:
+    """Where run B mends what the base model did and run A did worse, in weight of the dimensions objected to."""
+
+    def weight(judged: Judged) -> float:
+        return sum(matrix.dimension(name).prior * matrix.dimension(name).severity for name in judged.objections)
+
+    return sorted(
+        (row for row in rows if row.slice == slice_),
+        key=lambda row: (2 * weight(row.run_b) - weight(row.base) - weight(row.run_a), len(row.prompt)),
+    )
 
 
 def _row(prompt_id: str, run_a: Answers, run_b: Answers, matrix: Matrix) -> SideBySide:
@@ -123,9 +129,10 @@ def _row(prompt_id: str, run_a: Answers, run_b: Answers, matrix: Matrix) -> Side
 
 
 def telling_question(rows: Sequence[SideBySide]) -> str:
-    """A question on which the promoted adapter does better than what was served before."""
-    better = [row for row in rows if row.base.objections and len(row.run_b.objections) < len(row.base.objections)]
-    return (better or rows)[0].prompt
+    """A question on which the promoted adapter says something else than what was served before, and better."""
+    better = [row for row in rows if len(row.run_b.objections) < len(row.base.objections)]
+    other = [row for row in rows if row.run_b.completion != row.base.completion]
+    return (better or other or list(rows))[0].prompt
 
 
 def read_risks(product: Product, cast: Cast) -> tuple[RiskPoint, ...]:

@@ -56,8 +56,14 @@ def _section(trial: Trial) -> dict[str, object]:
         "soft": soft,
         "floors": floors,
         "floor_plot": plots.intervals(floors, name=f"{name}-floor", xlabel="violation rate"),
-        "soft_plot": plots.intervals(soft, name=f"{name}-soft", xlabel="difference, right is better"),
+        "soft_plot": plots.intervals(_once(soft, trial), name=f"{name}-soft", xlabel="difference, right is better"),
     }
+
+
+def _once(findings: Sequence[Finding], trial: Trial) -> list[Finding]:
+    """Where champion and anchor are the same bytes, the picture shows each comparison once; the table has both."""
+    same = trial.report.champion == trial.report.anchor
+    return [finding for finding in findings if not (same and finding.rule == "anchor")]
 
 
 def verdict_in_words(trial: Trial) -> str:

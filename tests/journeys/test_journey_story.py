@@ -50,7 +50,7 @@ def test_the_audit_log_names_everyone_who_decided(told: Any, product: Product) -
 
 def test_the_report_was_written_and_the_timeline_told(told: Any) -> None:
     assert told.report.read_text(encoding="utf-8").startswith("<!doctype html>")
-    for step in ("patients", "rollback"):
+    for step in ("patients", "refused", "rolled back"):
         assert step in told.timeline
 
 
