@@ -20,7 +20,7 @@ MARKER = "made-by-plumbline-demo"
 
 
 LABELLED_SHARE = 0.54  # of visits whose feedback makes a snapshot due; patients say something after about six of ten
-EARLY_PATIENCE_S = 30  # feedback on completions that nobody logs is set aside after this
+EARLY_PATIENCE_S = 60  # feedback on completions that nobody logs is set aside after this
 
 
 def demo_settings(ground: Ground, *, visits: int) -> dict[str, str]:
