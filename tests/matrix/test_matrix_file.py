@@ -60,7 +60,7 @@ BAD = [
     ("target = 0.85", "target = 85", "dimensions[satisfaction].target", "from low"),
     ("target = 0.85\n", "", "dimensions[satisfaction].target", "required"),
     ("prior = 0.25", "prior = 0", "dimensions[length_budget].prior", "greater than 0"),
-    ("weight_cap", "wieght_cap", "dimensions[satisfaction].wieght_cap", "'weight_cap'"),
+    ("weight_cap", "wieght_cap", "dimensions[clinical_safety].wieght_cap", "'weight_cap'"),
     ("severity = 3", "severity = 4", "dimensions[clinical_safety].severity", "less than or equal to 3"),
     ('kind = "hard"', 'kind = "harsh"', "dimensions[clinical_safety].kind", "'soft' or 'hard'"),
     ('category = "online"', 'category = "onlin"', "dimensions[satisfaction].category", "'online'"),

@@ -18,6 +18,13 @@ def moment(name: str, *, primary_key: bool = False) -> sa.Column:
 
 def upgrade() -> None:
     op.execute('CREATE SCHEMA IF NOT EXISTS "scorer"')
+    create_samples()
+    create_risk()
+    create_snapshots()
+    create_dead_letters()
+
+
+def create_samples() -> None:
     op.create_table(
         "samples",
         sa.Column("completion_id", sa.String(), primary_key=True),
@@ -41,6 +48,9 @@ def upgrade() -> None:
         sa.Index("ix_scorer_feedback_completion_id", "completion_id"),
         schema="scorer",
     )
+
+
+def create_risk() -> None:
     op.create_table(
         "risk_counts",
         sa.Column("policy", sa.String(), primary_key=True),
@@ -67,6 +77,9 @@ def upgrade() -> None:
         sa.Index("ix_risk_points_at", "at"),
         schema="scorer",
     )
+
+
+def create_snapshots() -> None:
     op.create_table(
         "snapshots",
         sa.Column("identity", sa.String(), primary_key=True),
@@ -87,6 +100,9 @@ def upgrade() -> None:
         sa.Column("cut_at", sa.DateTime(timezone=True)),
         schema="scorer",
     )
+
+
+def create_dead_letters() -> None:
     op.create_table(
         "dead_letters",
         sa.Column("topic", sa.String(), primary_key=True),
