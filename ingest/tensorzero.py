@@ -21,6 +21,10 @@ METRICS: Mapping[str, tuple[FeedbackKind, str]] = {  # metric name -> kind, and 
     "comment": (FeedbackKind.COMMENT, "text"),
     "regenerate": (FeedbackKind.REGENERATE, ""),
     "report": (FeedbackKind.REPORT, "category"),
+    "copy": (FeedbackKind.COPY, ""),
+    "abandon": (FeedbackKind.ABANDON, ""),
+    "preference": (FeedbackKind.PREFERENCE, "rejected_completion_id"),
+    "follow_up": (FeedbackKind.FOLLOW_UP, "text"),
 }
 RENAMED = {"completion_id": "inference_id", "kind": "metric_name", "event_id": "id"}
 
@@ -39,6 +43,7 @@ class FeedbackRequest(Value):
     occurred_at: AwareDatetime | None = None
     text: str | None = None
     category: str | None = None
+    consent: StrictBool = True
 
 
 def to_event(body: FeedbackRequest, event_id: str, now: AwareDatetime) -> FeedbackEvent:
@@ -55,6 +60,7 @@ def to_event(body: FeedbackRequest, event_id: str, now: AwareDatetime) -> Feedba
         "user_id": body.user_id or body.tags.get("user_id"),
         "occurred_at": body.occurred_at or now,
         "tags": body.tags,
+        "consent": body.consent,
     }
     if fills and fields.get(fills) is None:
         fields[fills] = body.value
@@ -70,7 +76,7 @@ def to_body(event: FeedbackEvent) -> dict[str, Any]:
     """The request that `to_event` turns into this event."""
     name, fills = next((name, fills) for name, (kind, fills) in METRICS.items() if kind is event.kind)
     said = event.model_dump(
-        mode="json", exclude={"schema_version", "event_id", "completion_id", "kind"}, exclude_none=True
+        mode="json", exclude={"schema_version", "tenant", "event_id", "completion_id", "kind"}, exclude_none=True
     )
     if fills:
         said["value"] = said.pop(fills)

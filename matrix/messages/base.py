@@ -19,6 +19,8 @@ def _in_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+DEFAULT_TENANT = "default"  # of a deployment that serves one organisation
 MAX_RECORD_BYTES = 2 << 20  # of one Kafka record; topics and producers are set to it, messages are bounded below it
 
 
@@ -43,6 +45,11 @@ class Message(Value):
     def to_payload(self) -> bytes:
         """Bytes on the wire: UTF-8 JSON."""
         return self.model_dump_json(exclude_none=True).encode()
+
+
+def qualified(tenant: str, identifier: str) -> str:
+    """An id that is unique across tenants; a tenant's name holds no slash, so two pairs never share one."""
+    return f"{tenant}/{identifier}"
 
 
 def unstorable(value: Any, where: str = "") -> str | None:

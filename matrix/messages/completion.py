@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StringConstraints, model_validator
 
-from matrix.messages.base import Identifier, Message, Moment, Value
+from matrix.messages.base import DEFAULT_TENANT, Identifier, Message, Moment, TenantName, Value
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -23,7 +23,8 @@ class ChatMessage(Value):
 class CompletionServed(Message):
     """A completion as it was served; `adapter_digest` is stamped when the request is dispatched."""
 
-    completion_id: Identifier
+    tenant: TenantName = DEFAULT_TENANT
+    completion_id: Identifier  # unique within the tenant
     policy: PolicyName
     adapter_digest: Digest  # of the adapter, or of the base model where none is loaded
     conversation_id: Identifier | None = None
@@ -32,6 +33,9 @@ class CompletionServed(Message):
     completion: Annotated[str, StringConstraints(max_length=100_000)]
     served_at: Moment
     propensity: float = Field(default=1.0, gt=0, le=1)  # probability with which the route chose this adapter
+    audited: StrictBool = False  # this user was asked for feedback by lot: who answers unasked is no random sample
+    audit_rate: float | None = Field(default=None, ge=0, le=1)  # probability of the lot; None where none was drawn
+    consent: StrictBool = True  # may be stored and learned from; without it nothing of this is kept
 
     @model_validator(mode="after")
     def _fits_a_record(self) -> CompletionServed:

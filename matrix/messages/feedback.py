@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints, model_validator
 
-from matrix.messages.base import Identifier, Message, Moment, Value
+from matrix.messages.base import DEFAULT_TENANT, Identifier, Message, Moment, TenantName, Value
 from matrix.messages.completion import CompletionServed
 
 TagText = Annotated[str, StringConstraints(max_length=256)]
@@ -27,6 +27,10 @@ class FeedbackKind(StrEnum):
     REGENERATE = "regenerate"
     REPORT = "report"
     COMMENT = "comment"
+    COPY = "copy"
+    ABANDON = "abandon"
+    PREFERENCE = "preference"  # over another completion for the same prompt
+    FOLLOW_UP = "follow_up"  # what the user said next
 
 
 class Carries(NamedTuple):
@@ -35,6 +39,7 @@ class Carries(NamedTuple):
     value: bool = False
     text: bool = False
     category: bool = False
+    rejected_completion_id: bool = False
 
 
 CARRIES: dict[FeedbackKind, Carries] = {
@@ -44,21 +49,28 @@ CARRIES: dict[FeedbackKind, Carries] = {
     FeedbackKind.REGENERATE: Carries(),
     FeedbackKind.REPORT: Carries(category=True),
     FeedbackKind.COMMENT: Carries(text=True),
+    FeedbackKind.COPY: Carries(),
+    FeedbackKind.ABANDON: Carries(),
+    FeedbackKind.PREFERENCE: Carries(rejected_completion_id=True),
+    FeedbackKind.FOLLOW_UP: Carries(text=True),
 }
 
 
 class FeedbackEvent(Message):
     """One thing one person said about one completion."""
 
-    event_id: Identifier
-    completion_id: Identifier
+    tenant: TenantName = DEFAULT_TENANT
+    event_id: Identifier  # unique within the tenant
+    completion_id: Identifier  # of a preference, the chosen one
     kind: FeedbackKind
     value: StrictBool | StrictInt | StrictFloat | None = None  # thumb: true is up; rating: 1 to 5
     text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)] | None = None
     category: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")] | None = None
+    rejected_completion_id: Identifier | None = None
     user_id: Identifier | None = None
     occurred_at: Moment
     tags: dict[Identifier, TagText] = Field(default_factory=dict, max_length=32)
+    consent: StrictBool = True  # may be stored and learned from; without it the event is set aside without its words
 
     @model_validator(mode="after")
     def _carries_what_its_kind_needs(self) -> FeedbackEvent:
@@ -73,6 +85,8 @@ class FeedbackEvent(Message):
             raise ValueError("value: a thumb is true or false")
         if self.kind is FeedbackKind.RATING and (isinstance(self.value, bool) or not 1 <= (self.value or 0) <= 5):
             raise ValueError("value: a rating is a number from 1 to 5")
+        if self.kind is FeedbackKind.PREFERENCE and self.rejected_completion_id == self.completion_id:
+            raise ValueError("rejected_completion_id: a preference is between two completions")
         return self
 
 
@@ -86,6 +100,7 @@ class FeedbackAccepted(Message):
 class DeadFeedback(Message):
     """An event set aside, with what a person needs to find, mend and replay it."""
 
+    tenant: TenantName = DEFAULT_TENANT
     reason: str
     detail: str
     step: str
