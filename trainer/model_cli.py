@@ -37,10 +37,15 @@ class _Row(Value):
             raise InvalidInput(field=where, value=line, remedy=remedy) from error
 
 
+def _quiet() -> None:
+    """No bars but ours: transformers draws one for every file of weights."""
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers
+
+
 @click.command()
 def worker() -> int:
     """Train and evaluate: one task at a time from the queue `trainer`, until SIGTERM."""
-    disable_progress_bar()  # of loading weights: a bar in a log is no progress
+    _quiet()
     recipes = import_module("trainer.recipes")
     settings = TrainerSettings.load()
     return run_worker(settings, recipes.read_recipe(settings), recipes.learned_for(settings))
@@ -51,7 +56,7 @@ def worker() -> int:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 def serve(host: str, port: int) -> None:
     """Serve the base model and the adapters loaded on it. It asks for no key: never expose it."""
-    disable_progress_bar()
+    _quiet()
     app = make_policy_server(TrainerSettings.load())
     uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
 
@@ -66,7 +71,7 @@ def fit_base(corpus: Path, out: Path, *, seed: int, steps: int | None, as_json: 
     """Fit a small base model and its tokenizer to CORPUS, JSON lines of {"messages": [...]}."""
     if out.exists() and any(out.iterdir()):
         raise InvalidInput(field="--out", value=str(out), remedy="a folder that is empty or does not exist")
-    disable_progress_bar()  # one bar is enough
+    _quiet()
     started = time.monotonic()
     lines = read_text(corpus, field="CORPUS").splitlines()
     dialogues = [_Row.parsed(line, f"{corpus}:{number}").messages for number, line in enumerate(lines, 1)]
