@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 SHELL := /bin/sh
 BIN := .venv/bin
-CODE := matrix ingest scorer trainer registry infra tests
+CODE := matrix ingest scorer trainer registry infra benchmarks tests
 LOCKS := requirements/dev.txt requirements/build.txt
 # Named after what was installed: a second run finds it, a changed lock or interpreter does not.
 MADE := .venv/.made-$(shell cat $(LOCKS) pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)

@@ -36,6 +36,7 @@ class StageCommands(click.Group):
 
 
 ABOUT = {
+    "bench": "measure what is claimed, beside its peer",
     "database": "keep PostgreSQL's tables at this version",
     "demo": "the whole loop on this machine, from a thumb to a served adapter",
     "ingest": "from a person's click to an accepted event, counted once",
