@@ -1,4 +1,6 @@
-"""Who may do what: keys with scopes. A key is shown once and stored as its SHA-256; it never enters a log."""
+"""Who may do what: keys with scopes, each of one tenant. A key is shown once and stored as its SHA-256; it never
+enters a log. A rotated key stays valid beside its successor for an overlap, so that no client is cut off.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlmodel import col, select
+from pydantic import TypeAdapter, ValidationError
+from sqlmodel import Session, col, select
 
 from infra.database import Database
 from infra.tables import ApiKeyRow
 from matrix.digests import digest_bytes
-from matrix.errors import AccessDenied, InvalidInput, NotFound
+from matrix.errors import AccessDenied, IllegalTransition, InvalidInput, NotFound
+from matrix.messages.base import DEFAULT_TENANT, TenantName
 from matrix.ports import Clock
 
 PREFIX = "plb_"
 REMEMBERED = timedelta(seconds=2)  # a key found good is not looked up again for this long; nor is its revocation seen
 REMEMBER_MOST = 10_000
+_TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 
 
 class Scope(StrEnum):
@@ -40,6 +45,8 @@ class Principal:
 
     actor: str
     scopes: frozenset[Scope]
+    tenant: str = DEFAULT_TENANT  # whose events, completions and dead letters the key reaches
+    key_id: str = ""  # names the key in counts and limits; what would let one use it is nowhere
 
 
 def ensure_scope(principal: Principal, scope: Scope) -> None:
@@ -48,41 +55,61 @@ def ensure_scope(principal: Principal, scope: Scope) -> None:
         raise AccessDenied(scope=scope, reason=f"the key of {principal.actor} does not carry it")
 
 
+def tenant_name(name: str) -> str:
+    """The name as it may stand in keys and events; InvalidInput otherwise."""
+    try:
+        return _TENANT.validate_python(name)
+    except ValidationError:
+        remedy = "1 to 63 of a-z, 0-9 and '-', not beginning with '-'"
+        raise InvalidInput(field="tenant", value=name, remedy=remedy) from None
+
+
 class AccessKeys:
-    """Makes, checks and revokes keys."""
+    """Makes, checks, rotates and revokes keys."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._found: dict[str, tuple[Principal, datetime]] = {}
+        self._found: dict[str, tuple[Principal, datetime]] = {}  # and until when that is believed
 
-    def create(self, actor: str, scopes: Iterable[Scope]) -> str:
+    def create(self, actor: str, scopes: Iterable[Scope], *, tenant: str = DEFAULT_TENANT) -> str:
         """A new key; the only time it is seen."""
         if not actor or len(actor) > 128 or not actor.isprintable():
             raise InvalidInput(field="actor", value=actor, remedy="1 to 128 printable characters")
-        key = PREFIX + secrets.token_urlsafe(32)
-        row = {
-            "key_id": secrets.token_hex(6),
-            "sha256": digest_bytes(key.encode()),
-            "actor": actor,
-            "scopes": sorted(set(scopes)),
-            "created_at": self._clock.now(),
-        }
         with self._database.unit_of_work() as session:
-            session.add(ApiKeyRow.model_validate(row))
+            return self._add(session, actor, scopes, tenant_name(tenant))
+
+    def rotate(self, key_id: str, overlap: timedelta) -> str:
+        """A new key with the actor, scopes and tenant of this one, which ends after the overlap.
+
+        NotFound where there is none of this id; IllegalTransition where it is no longer valid.
+        """
+        now = self._clock.now()
+        with self._database.unit_of_work() as session:
+            row = session.get(ApiKeyRow, key_id, with_for_update=True)
+            if row is None:
+                raise NotFound(what="key", name=key_id)
+            if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+                ended = "revoked" if row.revoked_at else "expired"
+                raise IllegalTransition(what=f"key {key_id}", current=ended, wanted="rotated")
+            ends = now + overlap
+            row.expires_at = ends if row.expires_at is None else min(row.expires_at, ends)
+            key = self._add(session, row.actor, [Scope(scope) for scope in row.scopes], row.tenant)
+        self._found.clear()
         return key
 
     def authenticate(self, key: str | None) -> Principal:
-        """Whose key this is; AccessDenied for none, an unknown or a revoked one."""
+        """Whose key this is; AccessDenied for none, an unknown, an expired or a revoked one."""
         if not key:
             raise AccessDenied(scope="any", reason="no key was sent: use the header 'Authorization: Bearer <key>'")
         sha256, now = digest_bytes(key.encode(errors="replace")), self._clock.now()
         remembered = self._found.get(sha256)
-        if remembered is not None and now - remembered[1] < REMEMBERED:
+        if remembered is not None and now < remembered[1]:
             return remembered[0]
-        principal = self._look_up(sha256)
+        principal, expires_at = self._look_up(sha256, now)
         if len(self._found) >= REMEMBER_MOST:
             self._found.clear()
-        self._found[sha256] = (principal, now)
+        until = now + REMEMBERED
+        self._found[sha256] = (principal, until if expires_at is None else min(until, expires_at))
         return principal
 
     def listed(self) -> list[dict[str, object]]:
@@ -100,10 +127,24 @@ class AccessKeys:
             row.revoked_at = row.revoked_at or self._clock.now()
         self._found.clear()
 
-    def _look_up(self, sha256: str) -> Principal:
+    def _add(self, session: Session, actor: str, scopes: Iterable[Scope], tenant: str) -> str:
+        key = PREFIX + secrets.token_urlsafe(32)
+        row = {
+            "key_id": secrets.token_hex(6),
+            "sha256": digest_bytes(key.encode()),
+            "actor": actor,
+            "tenant": tenant,
+            "scopes": sorted(set(scopes)),
+            "created_at": self._clock.now(),
+        }
+        session.add(ApiKeyRow.model_validate(row))
+        return key
+
+    def _look_up(self, sha256: str, now: datetime) -> tuple[Principal, datetime | None]:
         valid = ApiKeyRow.sha256 == sha256, col(ApiKeyRow.revoked_at).is_(None)
         with self._database.unit_of_work() as session:
             row = session.exec(select(ApiKeyRow).where(*valid)).one_or_none()
-        if row is None:
-            raise AccessDenied(scope="any", reason="the key is unknown or revoked")
-        return Principal(row.actor, frozenset(Scope(scope) for scope in row.scopes))
+        if row is None or (row.expires_at is not None and row.expires_at <= now):
+            raise AccessDenied(scope="any", reason="the key is unknown, expired or revoked")
+        scopes = frozenset(Scope(scope) for scope in row.scopes)
+        return Principal(row.actor, scopes, row.tenant, row.key_id), row.expires_at

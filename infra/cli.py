@@ -40,7 +40,7 @@ ABOUT = {
     "database": "keep PostgreSQL's tables at this version",
     "demo": "the whole loop on this machine, from a thumb to a served adapter",
     "ingest": "from a person's click to an accepted event, counted once",
-    "keys": "make, list and revoke API keys",
+    "keys": "make, list, rotate and revoke API keys",
     "registry": "versions, gate reports, approvals, promotion and rollback",
     "scorer": "scores, risk priorities and snapshots",
     "stack": "the local servers and the product's processes",

@@ -8,6 +8,8 @@ from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, func
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlmodel import Field, SQLModel
 
+from matrix.messages.base import DEFAULT_TENANT
+
 SCHEMA = "infra"
 
 
@@ -37,6 +39,8 @@ class ApiKeyRow(SQLModel, table=True):
     key_id: str = Field(primary_key=True)
     sha256: str = Field(unique=True)
     actor: str = Field(index=True)
+    tenant: str = Field(default=DEFAULT_TENANT, sa_column_kwargs={"server_default": DEFAULT_TENANT})
     scopes: list[str] = Field(sa_column=Column(ARRAY(TEXT), nullable=False))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     revoked_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    expires_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))  # rotated out

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlmodel import select
 
 from infra.access import REMEMBERED, AccessKeys, Principal, Scope, ensure_scope
 from infra.database import Database
 from infra.tables import ApiKeyRow
-from matrix.errors import AccessDenied, InvalidInput, NotFound
+from matrix.errors import AccessDenied, IllegalTransition, InvalidInput, NotFound
 from tests.fakes.clock import FakeClock
 
 
@@ -18,8 +20,59 @@ def keys(database: Database, clock: FakeClock) -> AccessKeys:
 
 
 def test_a_key_names_its_actor_and_scopes(keys: AccessKeys) -> None:
-    principal = keys.authenticate(keys.create("ana", [Scope.APPROVE, Scope.VIEW]))
-    assert principal == Principal("ana", frozenset({Scope.APPROVE, Scope.VIEW}))
+    principal = keys.authenticate(keys.create("ana", [Scope.APPROVE, Scope.VIEW], tenant="north"))
+    key_id = str(keys.listed()[0]["key_id"])
+    assert principal == Principal("ana", frozenset({Scope.APPROVE, Scope.VIEW}), "north", key_id)
+
+
+def test_a_key_of_no_stated_tenant_is_the_deployments_own(keys: AccessKeys) -> None:
+    assert keys.authenticate(keys.create("ana", [Scope.VIEW])).tenant == "default"
+
+
+def rotated(keys: AccessKeys, overlap: timedelta) -> tuple[str, str]:
+    old = keys.create("ana", [Scope.APPROVE, Scope.VIEW], tenant="north")
+    return old, keys.rotate(keys.authenticate(old).key_id, overlap)
+
+
+def test_a_rotated_key_has_a_successor_that_may_do_the_same(keys: AccessKeys) -> None:
+    old, new = (keys.authenticate(key) for key in rotated(keys, timedelta(hours=24)))
+    assert (new.actor, new.scopes, new.tenant) == (old.actor, old.scopes, old.tenant)
+    assert new.key_id != old.key_id
+
+
+def test_old_and_new_are_valid_through_the_overlap_and_then_only_the_new_one(
+    keys: AccessKeys, clock: FakeClock
+) -> None:
+    old, new = rotated(keys, timedelta(hours=24))
+    clock.advance(timedelta(hours=24) - timedelta(microseconds=1))
+    assert keys.authenticate(old).actor == keys.authenticate(new).actor  # and is remembered from now on
+    clock.advance(timedelta(microseconds=1))
+    with pytest.raises(AccessDenied, match="expired"):
+        keys.authenticate(old)
+    assert keys.authenticate(new).actor == "ana"
+
+
+def test_rotating_again_never_lengthens_the_life_of_the_old_key(keys: AccessKeys, clock: FakeClock) -> None:
+    old, _ = rotated(keys, timedelta(minutes=1))
+    keys.rotate(keys.authenticate(old).key_id, timedelta(days=9))
+    clock.advance(timedelta(minutes=1))
+    with pytest.raises(AccessDenied):
+        keys.authenticate(old)
+
+
+def test_only_a_valid_key_can_be_rotated(keys: AccessKeys) -> None:
+    key_id = keys.authenticate(keys.create("ana", [Scope.VIEW])).key_id
+    keys.revoke(key_id)
+    with pytest.raises(IllegalTransition, match="revoked"):
+        keys.rotate(key_id, timedelta(0))
+    with pytest.raises(NotFound):
+        keys.rotate("nobody", timedelta(0))
+
+
+@pytest.mark.parametrize("tenant", ["", "North", "-a", "a/b", "a" * 64, "a\n"])
+def test_a_tenant_has_a_name_that_ids_can_be_qualified_with(keys: AccessKeys, tenant: str) -> None:
+    with pytest.raises(InvalidInput, match="tenant"):
+        keys.create("ana", [Scope.VIEW], tenant=tenant)
 
 
 def test_the_key_itself_is_stored_nowhere(keys: AccessKeys, database: Database) -> None:
