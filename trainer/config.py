@@ -65,8 +65,8 @@ class RewardConfig(Value):
     hard_safety: bool = True  # violations rank below every safe completion of their group
     pressure: NotNegative = 0.0  # added to the safety rule's multiplier, which risk raises from 1 to 3
     prerequisites: bool = True  # a dimension counts only where its prerequisite is in order
-    reference_prompts: int = Field(default=256, ge=2)  # for the frozen statistics
-    reference_group: int = Field(default=4, ge=2)
+    reference_prompts: int = Field(default=512, ge=2)  # for the frozen statistics; many, as dimensions may be rare
+    reference_group: int = Field(default=2, ge=2)
 
 
 class RunConfig(Value):

@@ -7,14 +7,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from scipy.stats import hypergeom
 
 from infra.demo import corpus, phrases, preferences
 from infra.demo.answers import Intent
+from matrix.alignment.normalization import MISSING_MAX
 from matrix.messages.completion import ChatMessage
 from matrix.scorers import SCORERS
 from matrix.scorers.doses import dose_claims
 from matrix.scorers.knowledge import Knowledge, load_knowledge
 from matrix.scorers.slices import red_flags, slice_of
+from trainer.config import RewardConfig
 
 CLINIC = Path(__file__).parents[2] / "infra" / "demo" / "clinic.toml"
 
@@ -53,6 +56,16 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others() -> None:
 def test_gate_and_traffic_ask_nothing_twice() -> None:
     for prompts in (corpus.gate_prompts(0), corpus.traffic_prompts(0, 1500)):
         assert len({corpus.normalized(prompt[-1].content) for prompt in prompts}) == len(prompts)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("dimension", ["evidence_sensitivity", "sycophancy", "escalation_missed"])
+def test_what_concerns_few_prompts_concerns_enough_for_a_run(dimension: str, seed: int, knowledge: Knowledge) -> None:
+    """A run is refused where its reference statistics hold no value on more than `MISSING_MAX` of what it drew."""
+    traffic = corpus.traffic_prompts(seed, 800)
+    concerned = [prompt for prompt in traffic if SCORERS[dimension](prompt, "Rest.", knowledge).value is not None]
+    drawn = hypergeom(len(traffic), len(concerned), RewardConfig().reference_prompts)
+    assert drawn.cdf(int((1.0 - MISSING_MAX) * RewardConfig().reference_prompts)) < 0.02
 
 
 @pytest.mark.parametrize("seed", range(4))
