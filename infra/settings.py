@@ -63,7 +63,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             name = "_".join(("PLUMBLINE", *(str(part).upper() for part in first["loc"][:1])))
-            value = "(not shown)" if "url" in name.lower() or "key" in name.lower() else first["input"]
+            hidden = any(part in name.lower() for part in ("url", "key", "secret"))
+            value = "(not shown)" if hidden else first["input"]
             raise InvalidInput(
                 field=name, value=value, remedy=str(first["msg"]).removeprefix("Value error, ")
             ) from None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from infra.settings import Settings
+from matrix.errors import InvalidInput
+
+LEAST_SECRET = 32  # characters; people's names are few, so a short secret would let anyone try them all
 
 
 class IngestSettings(Settings):
@@ -20,6 +24,22 @@ class IngestSettings(Settings):
     # A run of events that nobody could decode means a bad deploy, not bad luck: the stream stops for a person.
     dead_letter_run_limit: int = Field(default=1000, gt=0)
     policy_server_timeout_s: float = Field(default=120, gt=0)
+    pseudonym_secret: SecretStr | None = None  # users' pseudonyms hang on it; without it nothing is taken in
+    entity_model: Path | None = None  # folder of a spaCy model that finds names; rules alone where there is none
+
+    @field_validator("pseudonym_secret")
+    @classmethod
+    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < LEAST_SECRET:
+            raise ValueError(f"at least {LEAST_SECRET} random characters")
+        return secret
+
+    def required_pseudonym_secret(self) -> bytes:
+        """Whoever takes in people's words needs it. InvalidInput where it is not set."""
+        if self.pseudonym_secret is None:
+            remedy = f"{LEAST_SECRET} random characters or more, the same for every process and kept"
+            raise InvalidInput(field="PLUMBLINE_PSEUDONYM_SECRET", value="(not set)", remedy=remedy)
+        return self.pseudonym_secret.get_secret_value().encode()
 
     @property
     def max_age(self) -> timedelta:

@@ -103,6 +103,7 @@ def stack(servers: Servers, tmp_path: Path) -> Iterator[StackUnderTest]:
         "PLUMBLINE_KAFKA": servers.kafka,
         "PLUMBLINE_DATABASE_URL": url,
         "PLUMBLINE_REDIS_URL": servers.redis_url,
+        "PLUMBLINE_PSEUDONYM_SECRET": "pseudonyms of tests, always the same",
     }
     yield StackUnderTest(servers, database, environment)
     database.close()

@@ -60,6 +60,7 @@ def variables(home: Path, state: State, secret: Passwords) -> dict[str, str]:
         "PLUMBLINE_KAFKA": f"{HOST}:{ports['kafka']}",
         "PLUMBLINE_REDIS_URL": redis.url(ports["redis"], secret.redis),
         "PLUMBLINE_OBJECTS_DIR": str(home / "objects"),
+        "PLUMBLINE_PSEUDONYM_SECRET": secret.pseudonyms,
     }
     if "gateway" in ports:
         told |= {

@@ -20,6 +20,7 @@ OWN = frozenset(
         "KAFKA",
         "REDIS_URL",
         "OBJECTS_DIR",
+        "PSEUDONYM_SECRET",
         "GATEWAY_URL",
         "REGISTRY_URL",
         "POLICY_SERVER_URLS",

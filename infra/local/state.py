@@ -31,6 +31,7 @@ class Passwords(BaseModel, frozen=True):
 
     database: str
     redis: str
+    pseudonyms: str  # what users' pseudonyms are keyed with: another one would make everybody somebody else
 
 
 def load_state(home: Path) -> State | None:
@@ -54,11 +55,11 @@ def save_state(home: Path, state: State) -> None:
 def passwords(home: Path) -> Passwords:
     """The stack's passwords, made where there are none."""
     path = home / "secrets.json"
-    if path.exists():
-        return Passwords.model_validate_json(path.read_text())
-    made = Passwords(database=secrets.token_urlsafe(24), redis=secrets.token_urlsafe(24))
-    write_private(path, made.model_dump_json())
-    return made
+    known = json.loads(path.read_text()) if path.exists() else {}
+    made = {name: known.get(name) or secrets.token_urlsafe(32) for name in Passwords.model_fields}
+    if made != known:
+        write_private(path, json.dumps(made))
+    return Passwords.model_validate(made)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from infra.local.settling import Wishes, settle
 from infra.local.stack import Stack
 from infra.local.state import State, load_state, passwords, save_state, write_env
 from infra.settings import Settings
+from ingest.settings import LEAST_SECRET, IngestSettings
 from matrix.errors import StackFailed
 
 
@@ -77,7 +78,16 @@ def test_the_env_file_says_to_settings_what_the_processes_are_told(
 def test_every_variable_that_processes_are_told_is_a_setting(tmp_path: Path) -> None:
     state = settle(tmp_path, State(base_model=tmp_path), Wishes())
     told = parts.variables(tmp_path, state, passwords(tmp_path))
-    assert {name.removeprefix("PLUMBLINE_").lower() for name in told} <= set(Settings.model_fields)
+    assert {name.removeprefix("PLUMBLINE_").lower() for name in told} <= set(IngestSettings.model_fields)
+
+
+def test_the_secret_of_pseudonyms_is_made_once_and_outlives_older_folders(tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_text('{"database": "a", "redis": "b"}')
+    first = passwords(tmp_path)
+    assert (first.database, first.redis) == ("a", "b")
+    assert len(first.pseudonyms) >= LEAST_SECRET
+    assert passwords(tmp_path) == first
+    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
 
 
 def test_files_with_passwords_are_read_by_their_owner_alone(tmp_path: Path) -> None:

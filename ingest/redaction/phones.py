@@ -1,0 +1,54 @@
+"""Phone numbers: international, formatted as a country formats them, or any digits where a phone is spoken of.
+
+Left alone: emergency and service numbers (five digits or fewer), amounts, doses, counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ingest.redaction.findings import Finding, Kind
+from ingest.redaction.nearby import after, before
+
+EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?\d{1,6}\b)?"
+NUMBER = re.compile(
+    rf"(?<![\w.,/@#$£€-])(?:\+ ?|\(\+)?(?<!\d)\(?\d(?:[ .\-/()]{{0,3}}\d){{5,16}}\)?{EXTENSION}(?![\w@]|[.,]\d)",
+    re.IGNORECASE,
+)
+SAID_BEFORE = re.compile(
+    r"\b(?:phone|tel|telephone|mobile|cell|fax|whatsapp|desk|landline|call(?:ed|ing)?|ring|text|sms|dial|reach|contact)\b"
+    r"|☎|📞",
+    re.IGNORECASE,
+)
+SAID_AFTER = re.compile(r"^\W{0,3}(?:office|home|mobile|work|fax|cell|phone|desk)\b", re.IGNORECASE)
+NORTH_AMERICAN = re.compile(r"(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}")
+TRUNK = re.compile(r"\(?0\d")  # a national number as most countries write it
+UNIT = re.compile(
+    r"^ ?(?:mg|ml|mcg|µg|g|kg|iu|mmol|mm|cm|m|km|%|€|\$|£|eur|usd|times|people|years?|steps|kcal|cal)\b", re.IGNORECASE
+)
+
+
+def phones(text: str) -> Iterator[Finding]:
+    """Digits in a number's form, with 6 to 15 digits before an extension."""
+    for found in NUMBER.finditer(text):
+        number = found.group()
+        main = re.split(r"[xe]", number, maxsplit=1, flags=re.IGNORECASE)[0]
+        digits = sum(character.isdigit() for character in main)
+        if digits > 15 or UNIT.match(text[found.end() : found.end() + 8]):
+            continue
+        if _has_a_phones_form(main, digits) or _is_called_a_phone(text, found.start(), found.end()):
+            yield Finding(found.start(), found.end(), Kind.PHONE)
+
+
+def _has_a_phones_form(main: str, digits: int) -> bool:
+    if main.startswith(("+", "(+")):
+        return digits >= 8
+    if NORTH_AMERICAN.fullmatch(main):
+        return True
+    grouped = any(separator in main for separator in " .-/(")
+    return grouped and digits >= 9 and TRUNK.match(main) is not None and main.count(".") != 1
+
+
+def _is_called_a_phone(text: str, start: int, end: int) -> bool:
+    return before(text, start, SAID_BEFORE, 40) is not None or after(text, end, SAID_AFTER, 12) is not None
