@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 DEFAULT_TENANT = "default"  # of a deployment that serves one organisation
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MAX_RECORD_BYTES = 2 << 20  # of one Kafka record; topics and producers are set to it, messages are bounded below it
 
 
@@ -54,8 +56,12 @@ def qualified(tenant: str, identifier: str) -> str:
 
 def unstorable(value: Any, where: str = "") -> str | None:
     """Path of the first string with a NUL (PostgreSQL refuses it) or a lone surrogate (UTF-8 cannot spell it)."""
+    return None if _is_storable(value) else _where_unstorable(value, where)
+
+
+def _where_unstorable(value: Any, where: str) -> str | None:
     if isinstance(value, str):
-        return (where or "text") if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value) else None
+        return None if _is_storable(value) else where or "text"
     if isinstance(value, Mapping):
         parts = [(f"{where}.{name}".lstrip("."), part) for name, part in value.items()]
         parts += [(where or "field name", name) for name in value]
@@ -63,4 +69,13 @@ def unstorable(value: Any, where: str = "") -> str | None:
         parts = [(f"{where}[{index}]", part) for index, part in enumerate(value)]
     else:
         return None
-    return next((found for path, part in parts if (found := unstorable(part, path))), None)
+    return next((found for path, part in parts if (found := _where_unstorable(part, path))), None)
+
+
+def _is_storable(value: Any) -> bool:
+    """Nearly everything is, so the path is not spelt before it is needed."""
+    if isinstance(value, str):
+        return _UNSTORABLE.search(value) is None
+    if isinstance(value, Mapping):
+        return all(_is_storable(part) for part in value.values()) and all(_is_storable(name) for name in value)
+    return not isinstance(value, list | tuple) or all(map(_is_storable, value))
