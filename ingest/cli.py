@@ -6,7 +6,7 @@ import click
 
 from infra.console import echo_json
 from infra.http import ApiClient
-from ingest import app
+from ingest import app, schema_cli
 from ingest.reconciliation import COUNTED
 from ingest.replay_cli import replay_command
 from ingest.settings import IngestSettings
@@ -70,3 +70,4 @@ def _client(settings: IngestSettings) -> ApiClient:
 
 
 commands.add_command(replay_command)
+commands.add_command(schema_cli.command)
