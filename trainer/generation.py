@@ -2,7 +2,8 @@
 
 Every completion draws from its own stream of uniforms by inverting its own distribution, so what it is batched with
 does not enter its draws. It enters the last bits of the logits (the order of sums depends on the batch's shape), which
-changes a completion only where a uniform or a greedy tie lies within about 1e-6 of a boundary.
+changes a completion only where a uniform or a greedy tie lies within about 1e-6 of a boundary. Whoever wants to hear
+its tokens hears each as it is drawn; where nobody listens any more, the row no longer keeps its batch running.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from trainer.microbatches import Generated, Wanted
 
 @torch.inference_mode()
 def generate(model: PreTrainedModel | PeftModel, wanted: Sequence[Wanted], *, end_id: int) -> list[Generated]:
-    """One completion for each, in order; stops at the mark `end_id` or at the row's own max_tokens."""
+    """One completion for each, in order; stops at the mark `end_id`, the row's own max_tokens or its last listener."""
     tokens, mask = _left_padded([one.prompt for one in wanted], end_id)
     limits = torch.tensor([one.max_tokens for one in wanted])
     temperatures = torch.tensor([one.temperature for one in wanted], dtype=torch.float64)
@@ -36,7 +37,8 @@ def generate(model: PreTrainedModel | PeftModel, wanted: Sequence[Wanted], *, en
         choice = _draw(logits, temperatures, uniforms[:, step])
         drawn.append(choice)
         logprobs.append(torch.log_softmax(logits, -1).gather(1, choice[:, None])[:, 0])
-        running = running & (choice != end_id) & (step + 1 < limits)
+        heard = _tell(wanted, choice, logprobs[-1], running)
+        running = running & heard & (choice != end_id) & (step + 1 < limits)
         if not running.any():
             break
         tokens, mask = choice[:, None], torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
@@ -61,6 +63,14 @@ def _draw(logits: Tensor, temperatures: Tensor, uniforms: Tensor) -> Tensor:
         max=logits.shape[1] - 1
     )
     return torch.where(temperatures == 0, logits.argmax(-1), sampled)
+
+
+def _tell(wanted: Sequence[Wanted], choice: Tensor, logprobs: Tensor, running: Tensor) -> Tensor:
+    """(B,) whether the row is still wanted; a row that has ended has nothing to tell."""
+    if all(one.hear is None for one in wanted):
+        return torch.ones_like(running)
+    told = zip(wanted, choice.tolist(), logprobs.tolist(), running.tolist(), strict=True)
+    return torch.tensor([one.hear is None or not on or one.hear(token, logprob) for one, token, logprob, on in told])
 
 
 def _uniforms(wanted: Sequence[Wanted], longest: int) -> Tensor:

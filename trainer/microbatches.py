@@ -11,11 +11,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from matrix.errors import PlumblineError, SamplerUnavailable
 
 log = logging.getLogger(__name__)
+
+Hear = Callable[[int, float], bool]  # a token and its logprob, as drawn; answers whether anybody still listens
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Wanted:
     max_tokens: int
     temperature: float  # 0 is greedy
     seed: int  # of this completion alone
+    hear: Hear | None = field(default=None, compare=False)  # called in the thread that generates: may not wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The local policy server: OpenAI's chat completions and vLLM's LoRA surface over one small model on this machine.
 
 Request and response shapes, status codes and the wording of errors follow vLLM's OpenAI-compatible server
-(`/v1/load_lora_adapter`, `/v1/unload_lora_adapter`; docs/features/lora.md), so that vLLM can take its place. Left out
-on purpose: streaming, stop strings, top_p and penalties (refused, not ignored), continuous batching, authentication:
-loading an adapter by path is for the internal network alone, so it binds to loopback unless told otherwise.
+(`/v1/load_lora_adapter`, `/v1/unload_lora_adapter`; docs/features/lora.md), so that vLLM can take its place. A stream
+goes token by token, but begins when its batch does: what waits for the batch before it waits in silence. Left out on
+purpose: stop strings, top_p and penalties (refused, not ignored), continuous batching, authentication: loading an
+adapter by path is for the internal network alone, so it binds to loopback unless told otherwise.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,12 +25,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from infra.event_stream import DONE, EventStream, written
 from matrix.errors import ArtifactCorrupt, InvalidInput, NotFound, PlumblineError, SamplerUnavailable
 from matrix.messages.completion import ChatMessage
+from trainer.chunks import Chunk, ChunkWriter, Drawn, Ended, Listening
 from trainer.microbatches import Generated, MicroBatcher, Wanted
 from trainer.policies import ServedPolicies
 
 MAX_SEED = 2**63 - 1
+
+
+class StreamOptions(BaseModel):
+    """OpenAI's, as far as they mean something here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    include_usage: bool = False
 
 
 class ChatRequest(BaseModel):
@@ -44,7 +57,8 @@ class ChatRequest(BaseModel):
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     logprobs: bool = False
     user: str | None = None
-    stream: Literal[False] = False
+    stream: bool = False
+    stream_options: StreamOptions | None = None
     stop: None = None
     top_logprobs: Literal[0] | None = None
     top_p: float = Field(default=1.0, ge=1, le=1)
@@ -94,22 +108,57 @@ def _add_chat(api: FastAPI, policies: ServedPolicies, batcher: MicroBatcher, max
     async def models() -> dict[str, Any]:
         return {"object": "list", "data": [_model_card(name, root) for name, root in policies.roots().items()]}
 
-    @api.post("/v1/chat/completions")
-    async def chat(request: ChatRequest) -> dict[str, Any]:
+    @api.post("/v1/chat/completions", response_model=None)
+    async def chat(request: ChatRequest) -> dict[str, Any] | Response:
+        if request.stream_options is not None and not request.stream:
+            raise InvalidInput(field="stream_options", value="", remedy="only where `stream` is true")
         prompt = policies.encode(request.model, request.messages)
-        wanted_tokens = min(request.max_completion_tokens or request.max_tokens or max_tokens, max_tokens)
-        room = policies.context_tokens - len(prompt)
-        if room < 1:
-            raise InvalidInput(field="messages", value=len(prompt), remedy=f"at most {policies.context_tokens} tokens")
-        # Seeds of one request lie apart by 1, so `n` with a seed repeats what n requests would give.
-        seed = secrets.randbelow(2**31) if request.seed is None else request.seed
-        wanted = [
-            Wanted(request.model, prompt, min(wanted_tokens, room), request.temperature, seed + index)
-            for index in range(request.n)
-        ]
+        wanted = _wanted(request, policies, prompt, max_tokens)
+        if request.stream:
+            return await _stream(request, policies, wanted, batcher)
         futures = [asyncio.wrap_future(future) for future in batcher.submit(wanted)]
         completions = await asyncio.gather(*futures)
         return _answer(request, policies, len(prompt), completions)
+
+
+def _wanted(request: ChatRequest, policies: ServedPolicies, prompt: tuple[int, ...], most: int) -> list[Wanted]:
+    room = policies.context_tokens - len(prompt)
+    if room < 1:
+        raise InvalidInput(field="messages", value=len(prompt), remedy=f"at most {policies.context_tokens} tokens")
+    tokens = min(request.max_completion_tokens or request.max_tokens or most, most, room)
+    # Seeds of one request lie apart by 1, so `n` with a seed repeats what n requests would give.
+    seed = secrets.randbelow(2**31) if request.seed is None else request.seed
+    return [Wanted(request.model, prompt, tokens, request.temperature, seed + index) for index in range(request.n)]
+
+
+async def _stream(
+    request: ChatRequest, policies: ServedPolicies, wanted: list[Wanted], batcher: MicroBatcher
+) -> Response:
+    listening = Listening()
+    listening.follow(batcher.submit([replace(one, hear=listening.to(index)) for index, one in enumerate(wanted)]))
+    first = await listening.next()  # what fails before its first token fails with a status of its own
+    frame = _frame(request, "chat.completion.chunk")
+    shown = partial(_token_logprob, policies) if request.logprobs else None
+    writer = ChunkWriter(frame, policies.decode, shown)
+    events = _events(request, listening, first, writer, len(wanted[0].prompt))
+    return EventStream(events, ended=listening.leave)
+
+
+async def _events(
+    request: ChatRequest, listening: Listening, heard: Drawn | Ended, writer: ChunkWriter, prompt_tokens: int
+) -> AsyncGenerator[bytes, None]:
+    running = request.n
+    try:
+        while running:
+            for chunk in writer.chunks(heard):
+                yield written(chunk)
+            running -= isinstance(heard, Ended)
+            heard = await listening.next() if running else heard
+        if request.stream_options is not None and request.stream_options.include_usage:
+            yield written(writer.usage(prompt_tokens))
+    except PlumblineError as error:  # too late for a status
+        yield written(_error_body(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailableError", str(error)))
+    yield written(DONE)
 
 
 def _add_admin(api: FastAPI, policies: ServedPolicies) -> None:
@@ -147,11 +196,7 @@ def _answer(
     request: ChatRequest, policies: ServedPolicies, prompt_tokens: int, completions: list[Generated]
 ) -> dict[str, Any]:
     written = sum(len(completion.tokens) for completion in completions)
-    return {
-        "id": f"chatcmpl-{secrets.token_hex(16)}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": request.model,
+    return _frame(request, "chat.completion") | {
         "choices": [
             {
                 "index": index,
@@ -169,14 +214,20 @@ def _answer(
     }
 
 
+def _frame(request: ChatRequest, kind: str) -> Chunk:
+    """What a completion and its chunks begin with."""
+    made = {"id": f"chatcmpl-{secrets.token_hex(16)}", "object": kind, "created": int(time.time())}
+    return made | {"model": request.model}
+
+
 def _logprobs(policies: ServedPolicies, completion: Generated) -> dict[str, Any]:
-    texts = [policies.token_text(token) for token in completion.tokens]
-    return {
-        "content": [
-            {"token": text, "logprob": logprob, "bytes": list(text.encode()), "top_logprobs": []}
-            for text, logprob in zip(texts, completion.logprobs, strict=True)
-        ]
-    }
+    drawn = zip(completion.tokens, completion.logprobs, strict=True)
+    return {"content": [_token_logprob(policies, token, logprob) for token, logprob in drawn]}
+
+
+def _token_logprob(policies: ServedPolicies, token: int, logprob: float) -> dict[str, Any]:
+    text = policies.token_text(token)
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode()), "top_logprobs": []}
 
 
 def _model_card(name: str, root: str) -> dict[str, Any]:
@@ -185,8 +236,11 @@ def _model_card(name: str, root: str) -> dict[str, Any]:
 
 
 def _error(status: HTTPStatus, kind: str, message: str, parameter: str | None = None) -> JSONResponse:
-    body = {"message": message, "type": kind, "param": parameter, "code": status.value}
-    return JSONResponse({"error": body}, status_code=status)
+    return JSONResponse(_error_body(status, kind, message, parameter), status_code=status)
+
+
+def _error_body(status: HTTPStatus, kind: str, message: str, parameter: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": parameter, "code": status.value}}
 
 
 def _refuse(_: Request, error: Exception) -> JSONResponse:

@@ -4,15 +4,18 @@ Shapes follow vLLM's OpenAI-compatible server (docs/features/lora.md). Set PLUMB
 PLUMBLINE_CONTRACT_ADAPTER (a folder, given as an adapter of that server's base model) to hold a real vLLM to them.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from infra.event_stream import DONE, EventReader
+from tests.fakes.chat_server import FakeChatServer
 from tests.fakes.serving import served
 from tests.fakes.tiny_qwen import save_tiny_adapter, save_tiny_base
 from trainer.microbatches import MicroBatcher
@@ -141,3 +144,80 @@ def test_an_unknown_model_is_not_found(server: Contract) -> None:
 def test_a_body_that_is_not_json_is_refused(server: Contract) -> None:
     answer = server.http.post("/v1/chat/completions", content=b"{", headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "BadRequestError")
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[Contract]:
+    with served(FakeChatServer().app) as url, httpx.Client(base_url=url, timeout=30) as http:
+        yield Contract(http, "base", "", Path())
+
+
+@pytest.fixture(params=["server", "fake"])
+def streaming(request: pytest.FixtureRequest) -> Contract:
+    """What a stream is holds for the real server and for the one that other tests stand on."""
+    contract: Contract = request.getfixturevalue(request.param)
+    return contract
+
+
+def stream(server: Contract, model: str, **more: object) -> list[dict[str, Any]]:
+    """The chunks of a stream that ends as it should."""
+    answer = chat(server, model, stream=True, **more)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    *events, done = EventReader().read(answer.content)
+    assert done == DONE
+    return [json.loads(event) for event in events]
+
+
+def pieces(chunks: list[dict[str, Any]], index: int = 0) -> str:
+    choices = [choice for chunk in chunks for choice in chunk["choices"] if choice["index"] == index]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+
+def test_a_stream_is_chunks_of_one_completion_from_its_role_to_its_reason(streaming: Contract) -> None:
+    chunks = stream(streaming, streaming.base, seed=1)
+    assert {chunk["id"] for chunk in chunks} == {chunks[0]["id"]}
+    assert {(chunk["object"], chunk["model"]) for chunk in chunks} == {("chat.completion.chunk", streaming.base)}
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    assert choices[0]["delta"]["role"] == "assistant"
+    assert [choice["finish_reason"] for choice in choices[:-1]] == [None] * (len(choices) - 1)
+    assert choices[-1]["finish_reason"] in {"stop", "length"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_pieces_of_a_stream_are_the_text_that_is_sent_whole(streaming: Contract, seed: int) -> None:
+    whole = chat(streaming, streaming.base, seed=seed, temperature=1.5).json()["choices"][0]
+    chunks = stream(streaming, streaming.base, seed=seed, temperature=1.5)
+    assert pieces(chunks) == whole["message"]["content"]
+    assert chunks[-1]["choices"][0]["finish_reason"] == whole["finish_reason"]
+
+
+def test_usage_is_the_last_chunk_for_those_who_ask(streaming: Contract) -> None:
+    usage = chat(streaming, streaming.base, seed=1).json()["usage"]
+    *others, last = stream(streaming, streaming.base, seed=1, stream_options={"include_usage": True})
+    assert (last["choices"], last["usage"]) == ([], usage)
+    assert not any(chunk.get("usage") for chunk in others)
+    assert not any(chunk.get("usage") for chunk in stream(streaming, streaming.base, seed=1))
+
+
+def test_several_completions_in_one_stream_are_told_apart(server: Contract) -> None:
+    whole = [choice["message"]["content"] for choice in chat(server, server.base, seed=3, n=2).json()["choices"]]
+    chunks = stream(server, server.base, seed=3, n=2)
+    assert [pieces(chunks, index) for index in (0, 1)] == whole
+
+
+def test_a_stream_shows_the_logprobs_of_every_token(server: Contract) -> None:
+    whole = chat(server, server.base, seed=1, logprobs=True).json()["choices"][0]["logprobs"]["content"]
+    choices = [choice for chunk in stream(server, server.base, seed=1, logprobs=True) for choice in chunk["choices"]]
+    shown = [entry for choice in choices if choice["logprobs"] for entry in choice["logprobs"]["content"]]
+    assert [entry["token"] for entry in shown] == [entry["token"] for entry in whole]
+
+
+@pytest.mark.parametrize(("fields", "status"), [({"model": "absent"}, 404), ({"max_tokens": 0}, 400)])
+def test_what_is_refused_whole_is_refused_as_a_stream(server: Contract, fields: dict[str, Any], status: int) -> None:
+    answer = chat(server, **({"model": server.base} | fields), stream=True)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, status)
+
+
+def test_options_of_a_stream_without_a_stream_are_refused(server: Contract) -> None:
+    answer = chat(server, server.base, stream_options={"include_usage": True})
+    assert answer.status_code == 400

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.fakes.serving import served
 from tests.fakes.tiny_qwen import save_tiny_adapter, save_tiny_base
-from trainer.microbatches import MicroBatcher
+from trainer.microbatches import MicroBatcher, Wanted
 from trainer.policies import ServedPolicies
 from trainer.serve import make_server
 
@@ -116,9 +116,32 @@ def test_a_prompt_beyond_the_context_is_refused(server: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("stream", True), ("top_p", 0.5), ("stop", ["."]), ("temperature", -1), ("n", 0), ("odd", 1)]
+    ("field", "value"),
+    [("stream_options", {}), ("top_p", 0.5), ("stop", ["."]), ("temperature", -1), ("n", 0), ("odd", 1)],
 )
 def test_what_would_have_to_be_ignored_is_refused_by_name(server: httpx.Client, field: str, value: object) -> None:
     body = {"model": "base", "messages": [{"role": "user", "content": "hello"}], field: value}
     answer = server.post("/v1/chat/completions", json=body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)
+
+
+def test_a_batch_that_nobody_listens_to_ends_early_and_takes_no_listener_with_it(base_folder: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(base_folder)
+    policies = ServedPolicies(model, AutoTokenizer.from_pretrained(base_folder), root=str(base_folder))
+    left, stayed = list[int](), list[int]()
+
+    def leaves(token: int, _: float) -> bool:
+        left.append(token)
+        return len(left) < 2
+
+    def stays(token: int, _: float) -> bool:
+        stayed.append(token)
+        return True
+
+    ask = [Wanted("base", (5, 6), 20, 1.5, seed, hear) for seed, hear in ((1, leaves), (2, stays))]
+    alone = [Wanted("base", (5, 6), 20, 1.5, 1, leaves)]
+    _, whole = policies.generate("base", ask)
+    assert (len(left), tuple(stayed)) == (2, whole.tokens)
+    left.clear()
+    (cut,) = policies.generate("base", alone)
+    assert len(cut.tokens) == len(left) == 2
