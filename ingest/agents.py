@@ -9,9 +9,10 @@ import faust
 
 from infra.database import Database
 from infra.streams import Incoming, batched_agent, periodic
+from ingest import arrivals as made
 from ingest import service, steps
+from ingest.arrivals import Privacy
 from ingest.settings import IngestSettings
-from ingest.steps import Arrival
 from matrix.errors import DeadLetterLimitReached
 from matrix.ports import Clock
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
@@ -25,15 +26,15 @@ class FeedbackReader:
     set the run aside) or mends the sender. A run counts from the start of the process.
     """
 
-    def __init__(self, database: Database, clock: Clock, settings: IngestSettings) -> None:
-        self._database, self._clock, self._settings = database, clock, settings
+    def __init__(self, database: Database, clock: Clock, settings: IngestSettings, privacy: Privacy) -> None:
+        self._database, self._clock, self._settings, self._privacy = database, clock, settings, privacy
         self._limits = steps.AgeLimits(settings.max_age, settings.max_skew)
         self._run, self._lock = 0, threading.Lock()
 
     def __call__(self, batch: list[Incoming]) -> None:
         """One durable transaction; DeadLetterLimitReached where too much in a row cannot be decoded."""
         now = self._clock.now()
-        arrivals = [Arrival(one.position, one.raw, steps.judge(one.value, now, self._limits)) for one in batch]
+        arrivals = [made.feedback(one, now, self._limits, self._privacy) for one in batch]
         limit = self._settings.dead_letter_run_limit
         with self._lock:
             run, reached = steps.undecodable_run([arrival.judged for arrival in arrivals], self._run, limit)
@@ -44,25 +45,32 @@ class FeedbackReader:
             self._run = run
 
 
-def read_completions(database: Database, clock: Clock, settings: IngestSettings, batch: list[Incoming]) -> None:
+def read_completions(
+    database: Database, clock: Clock, settings: IngestSettings, privacy: Privacy, batch: list[Incoming]
+) -> None:
     """One durable transaction."""
     now, limits = clock.now(), steps.AgeLimits(settings.max_age, settings.max_skew)
-    arrivals = [Arrival(one.position, one.raw, steps.judge_completion(one.value, now, limits)) for one in batch]
+    arrivals = [made.completion(one, now, limits, privacy) for one in batch]
     service.receive_completions(database, arrivals, now)
 
 
 def register(
-    app: faust.App, database: Database, clock: Clock, settings: IngestSettings, written: Callable[[], None]
+    app: faust.App,
+    database: Database,
+    clock: Clock,
+    settings: IngestSettings,
+    privacy: Privacy,
+    written: Callable[[], None],
 ) -> None:
     """Register the agents; `written` is called after each commit."""
-    read_feedback = FeedbackReader(database, clock, settings)
+    read_feedback = FeedbackReader(database, clock, settings, privacy)
 
     def feedback(batch: list[Incoming]) -> None:
         read_feedback(batch)
         written()
 
     def completions(batch: list[Incoming]) -> None:
-        read_completions(database, clock, settings, batch)
+        read_completions(database, clock, settings, privacy, batch)
         written()
 
     def sweep() -> None:

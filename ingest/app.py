@@ -21,6 +21,7 @@ from infra.publishing import AsyncKafkaPublisher, KafkaPublisher
 from infra.streams import make_app, run_worker
 from ingest import agents, api, chat, routes, service
 from ingest.gateway import Gateway
+from ingest.privacy import Privacy
 from ingest.settings import IngestSettings
 from matrix.errors import BrokerUnavailable
 
@@ -41,7 +42,8 @@ def work(settings: IngestSettings) -> None:
     publisher = KafkaPublisher(settings.kafka)
     relay = OutboxRelay(database, publisher, _NoCommands(), stage=service.STAGE)
     app = make_app(service.STAGE, settings)
-    agents.register(app, database, SystemClock(), settings, relay.wake)
+    privacy = Privacy(settings.required_pseudonym_secret())
+    agents.register(app, database, SystemClock(), settings, privacy, relay.wake)
     run_worker(app, name=service.STAGE, start=relay.start, stop=relay.stop)
 
 

@@ -2,7 +2,8 @@
 
 An event is the same as another when its id and what was said agree. When it was said is left out of the comparison:
 the gateway stamps the time where a client sends none, so a retry of one click would otherwise contradict itself.
-Left out: redaction (nothing is removed from texts here) and whom to trust (the scorer's business).
+Ids are unique within a tenant: whatever is looked up by id is looked up by tenant and id.
+Left out: redaction (ingest.arrivals applies it) and whom to trust (the scorer's business).
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from pydantic import ValidationError
 from matrix.digests import digest_json
 from matrix.messages.base import Message
 from matrix.messages.completion import CompletionServed
-from matrix.messages.feedback import MAX_TEXT, FeedbackEvent, Position
+from matrix.messages.feedback import FeedbackEvent, Position
 from matrix.results import DeadLetter, Ok
 
 M = TypeVar("M", bound=Message)
+Key = tuple[str, str]  # tenant and id
 SHOWN = 300  # characters of a sentence or field name that came from a user
+JOIN = "join"  # the step that waits for completions
+TIMES = frozenset({"occurred_at", "served_at"})
 
 
 class Reason(StrEnum):
@@ -36,6 +40,7 @@ class Reason(StrEnum):
     UNKNOWN_KIND = "unknown_kind"
     TOO_OLD = "too_old"
     IN_THE_FUTURE = "in_the_future"
+    NO_CONSENT = "no_consent"
     ID_CONFLICT = "id_conflict"
     UNKNOWN_COMPLETION = "unknown_completion"
 
@@ -90,7 +95,8 @@ def judge(value: object, now: datetime, limits: AgeLimits) -> Ok[FeedbackEvent] 
     decoded = decode(value, FeedbackEvent)
     if isinstance(decoded, DeadLetter):
         return decoded
-    return check_age("occurred_at", decoded.value.occurred_at, now, limits) or decoded
+    event = decoded.value
+    return _check_consent(event.consent) or check_age("occurred_at", event.occurred_at, now, limits) or decoded
 
 
 def judge_completion(value: object, now: datetime, limits: AgeLimits) -> Ok[CompletionServed] | DeadLetter:
@@ -98,21 +104,46 @@ def judge_completion(value: object, now: datetime, limits: AgeLimits) -> Ok[Comp
     decoded = decode(value, CompletionServed)
     if isinstance(decoded, DeadLetter):
         return decoded
-    return check_age("served_at", decoded.value.served_at, now, limits) or decoded
+    served = decoded.value
+    return _check_consent(served.consent) or check_age("served_at", served.served_at, now, limits) or decoded
+
+
+def _check_consent(consent: bool) -> DeadLetter | None:  # noqa: FBT001 - the field itself
+    if consent:
+        return None
+    return DeadLetter(
+        Reason.NO_CONSENT, "consent: false, so nothing of it is kept but that it came", "check", "consent"
+    )
 
 
 def fingerprint(message: FeedbackEvent | CompletionServed) -> str:
-    """Digest of what was said, without when."""
-    return digest_json(message.model_dump(mode="json", exclude={"occurred_at", "served_at"}))
+    """Digest of what was said, without when; of the message as it is stored, that is after redaction."""
+    return fingerprint_of(message.model_dump(mode="json", exclude_none=True))
+
+
+def fingerprint_of(said: Mapping[str, Any]) -> str:
+    """The same of a message's fields in JSON's terms, defaults included; a field that is null is as good as absent."""
+    return digest_json({name: part for name, part in said.items() if part is not None and name not in TIMES})
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What may be stored of a delivery."""
+
+    text: str
+    event_id: str | None = None  # where it could be read
+    whole: bool = True  # False where it was shortened or withheld
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival(Generic[M]):
-    """One delivery, judged alone."""
+    """One delivery, judged alone. Nothing in it needs redaction any more."""
 
     position: Position
-    raw: bytes
+    digest: str  # of the bytes as they lay in the broker, keyed: nobody can try out what they said
+    tenant: str
     judged: Ok[M] | DeadLetter
+    kept: Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +170,18 @@ class Placed:
     outcome: First | Duplicate | DeadLetter
 
 
+def event_key(event: FeedbackEvent) -> Key:
+    """What an event is looked up by."""
+    return event.tenant, event.event_id
+
+
+def completion_key(message: FeedbackEvent | CompletionServed) -> Key:
+    """What a completion is looked up by, or what feedback names it by."""
+    return message.tenant, message.completion_id
+
+
 def place(
-    arrivals: Sequence[Arrival[FeedbackEvent]], stored: Mapping[str, str], served: frozenset[str]
+    arrivals: Sequence[Arrival[FeedbackEvent]], stored: Mapping[Key, str], served: frozenset[Key]
 ) -> list[Placed]:
     """What each delivery is, in order, given the fingerprints of stored events and the completions that are there."""
     known = dict(stored)
@@ -148,20 +189,20 @@ def place(
     for arrival in arrivals:
         outcome = _outcome(arrival.judged, known, served)
         if isinstance(outcome, First):
-            known[outcome.event.event_id] = outcome.fingerprint
+            known[event_key(outcome.event)] = outcome.fingerprint
         placed.append(Placed(arrival, outcome))
     return placed
 
 
 def _outcome(
-    judged: Ok[FeedbackEvent] | DeadLetter, known: Mapping[str, str], served: frozenset[str]
+    judged: Ok[FeedbackEvent] | DeadLetter, known: Mapping[Key, str], served: frozenset[Key]
 ) -> First | Duplicate | DeadLetter:
     if isinstance(judged, DeadLetter):
         return judged
     event = judged.value
-    found, present = fingerprint(event), known.get(event.event_id)
+    found, present = fingerprint(event), known.get(event_key(event))
     if present is None:
-        return First(event, found, State.ACCEPTED if event.completion_id in served else State.PENDING)
+        return First(event, found, State.ACCEPTED if completion_key(event) in served else State.PENDING)
     return Duplicate(event.event_id) if present == found else conflict("event_id")
 
 
@@ -178,11 +219,6 @@ def undecodable_run(judged: Sequence[Ok[Any] | DeadLetter], before: int, limit: 
         if run >= limit:
             return run, True
     return run, False
-
-
-def shown(raw: bytes) -> str:
-    """A payload as text that any store can hold, shortened."""
-    return storable(raw.decode("utf-8", "replace"), MAX_TEXT)
 
 
 def storable(text: str, most: int = SHOWN) -> str:

@@ -27,6 +27,8 @@ class Topic:
 
 FEEDBACK_RECEIVED = Topic("feedback.received.v1", "completion_id", FeedbackEvent, 4, timedelta(days=7))
 COMPLETION_SERVED = Topic("completion.served.v1", "completion_id", CompletionServed, 4, timedelta(days=7))
+# What may be stored of completions, each id once: services publish to `served`, everybody else reads this.
+COMPLETION_ACCEPTED = Topic("completion.accepted.v1", "completion_id", CompletionServed, 4, timedelta(days=30))
 FEEDBACK_ACCEPTED = Topic("feedback.accepted.v1", "completion_id", FeedbackAccepted, 4, timedelta(days=30))
 SAMPLE_SCORED = Topic("sample.scored.v1", "completion_id", ScoredSample, 4, timedelta(days=30))
 RISK_ESCALATED = Topic("risk.escalated.v1", "dimension", RiskEscalated, 1, timedelta(days=90))
@@ -39,6 +41,7 @@ FEEDBACK_DEAD = Topic("feedback.dead.v1", "reason", DeadFeedback, 1, timedelta(d
 TOPICS: tuple[Topic, ...] = (
     FEEDBACK_RECEIVED,
     COMPLETION_SERVED,
+    COMPLETION_ACCEPTED,
     FEEDBACK_ACCEPTED,
     SAMPLE_SCORED,
     RISK_ESCALATED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import steps
-from ingest.steps import AgeLimits, Arrival, Duplicate, First, Reason, State
+from infra.streams import split
+from ingest import arrivals, steps
+from ingest.steps import AgeLimits, Arrival, Duplicate, First, Kept, Reason, State
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent, Position
 from matrix.results import DeadLetter, Ok
 from tests.fakes.feedback import AT, completion, thumb
+from tests.fakes.privacy import PRIVACY
 
 LIMITS = AgeLimits(max_age=timedelta(days=30), max_skew=timedelta(minutes=5))
 
@@ -87,12 +90,13 @@ def test_another_text_under_the_same_completion_id_is_another_body() -> None:
 
 def arrival(number: int, **fields: Any) -> Arrival[FeedbackEvent]:
     judged = steps.judge(thumb(**fields), AT, LIMITS)
-    return Arrival(Position(topic="t", partition=0, offset=number, position=0), b"", judged)
+    position = Position(topic="t", partition=0, offset=number, position=0)
+    return Arrival(position, "", fields.get("tenant", "default"), judged, Kept(""))
 
 
 def test_the_first_body_of_an_id_stands_within_a_batch() -> None:
-    arrivals = [arrival(0), arrival(1), arrival(2, value=False), arrival(3, event_id="e2", completion_id="c2")]
-    outcomes = [placed.outcome for placed in steps.place(arrivals, {}, frozenset({"c1"}))]
+    arrived = [arrival(0), arrival(1), arrival(2, value=False), arrival(3, event_id="e2", completion_id="c2")]
+    outcomes = [placed.outcome for placed in steps.place(arrived, {}, frozenset({("default", "c1")}))]
     assert isinstance(outcomes[0], First)
     assert outcomes[0].state is State.ACCEPTED
     assert outcomes[1] == Duplicate("e1")
@@ -122,8 +126,32 @@ def test_only_a_run_of_undecodable_events_reaches_the_limit(
     assert steps.undecodable_run(judged, before, 3) == expected
 
 
+def test_ids_are_another_tenants_own() -> None:
+    arrived = [arrival(0), arrival(1, tenant="north", value=False)]
+    outcomes = [placed.outcome for placed in steps.place(arrived, {}, frozenset({("north", "c1")}))]
+    assert [one.state for one in outcomes if isinstance(one, First)] == [State.PENDING, State.ACCEPTED]
+
+
+def test_what_is_sent_without_consent_is_set_aside_before_its_age_is_looked_at() -> None:
+    old = (AT - timedelta(days=99)).isoformat()
+    for judged in (
+        steps.judge(thumb(consent=False, occurred_at=old), AT, LIMITS),
+        steps.judge_completion(completion(consent=False, served_at=old), AT, LIMITS),
+    ):
+        assert isinstance(judged, DeadLetter)
+        assert (judged.reason, judged.field) == (Reason.NO_CONSENT, "consent")
+
+
+def test_a_fingerprint_is_that_of_the_messages_fields_in_jsons_terms() -> None:
+    event = FeedbackEvent.model_validate(thumb(tags={"b": "1", "a": "2"}))
+    on_the_wire = json.loads(event.to_payload())
+    assert steps.fingerprint_of(on_the_wire | {"text": None}) == steps.fingerprint(event)
+
+
 @given(raw=st.binary(max_size=60))
-def test_any_payload_can_be_shown_and_stored(raw: bytes) -> None:
-    text = steps.shown(raw)
-    assert "\x00" not in text
-    text.encode("utf-8")
+def test_any_payload_can_be_kept_and_stored(raw: bytes) -> None:
+    (one,) = split(raw, Position(topic="t", partition=0, offset=0, position=0)) if raw[:1] != b"[" else [None]
+    if one is not None:
+        kept = arrivals.feedback(one, AT, LIMITS, PRIVACY).kept.text
+        assert "\x00" not in kept
+        kept.encode("utf-8")

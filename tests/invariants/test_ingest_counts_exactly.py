@@ -16,15 +16,15 @@ from sqlalchemy import text
 
 from infra.database import Database
 from infra.streams import Incoming
-from ingest import service, steps
+from ingest import arrivals, service
 from ingest.agents import FeedbackReader, read_completions
 from ingest.settings import IngestSettings
-from ingest.steps import AgeLimits, Arrival
+from ingest.steps import AgeLimits
 from matrix.errors import DeadLetterLimitReached
-from matrix.messages.completion import CompletionServed
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
 from tests.fakes.clock import FakeClock
 from tests.fakes.feedback import AT, completion, record, thumb
+from tests.fakes.privacy import PRIVACY
 
 LIMITS = AgeLimits(max_age=timedelta(days=30), max_skew=timedelta(minutes=5))
 EVENTS, COMPLETIONS = 6, 4
@@ -48,13 +48,11 @@ class Sent:
 
 
 def receive(database: Database, batch: Sequence[Incoming]) -> None:
-    arrivals = [Arrival(one.position, one.raw, steps.judge(one.value, AT, LIMITS)) for one in batch]
-    service.receive_feedback(database, arrivals, AT)
+    service.receive_feedback(database, [arrivals.feedback(one, AT, LIMITS, PRIVACY) for one in batch], AT)
 
 
 def receive_completions(database: Database, batch: Sequence[Incoming]) -> None:
-    arrivals = [Arrival(one.position, one.raw, steps.decode(one.value, CompletionServed)) for one in batch]
-    service.receive_completions(database, arrivals, AT)
+    service.receive_completions(database, [arrivals.completion(one, AT, LIMITS, PRIVACY) for one in batch], AT)
 
 
 def feedback(number: int) -> dict[str, Any]:
@@ -115,7 +113,8 @@ def test_any_interleaving_leaves_the_same_rows_and_counts_each_event_once(
     assert counted["duplicate"] == len(said) - dead - EVENTS
     published = Counter(row[0] for row in rows(database, "SELECT destination FROM infra.outbox"))
     accepted = sum(state == "accepted" for _, _, state in expected)
-    assert published == Counter({"feedback.accepted.v1": accepted, "feedback.dead.v1": dead}) - Counter()
+    told = {"feedback.accepted.v1": accepted, "feedback.dead.v1": dead, "completion.accepted.v1": len(served)}
+    assert published == Counter(told) - Counter()
 
 
 @settings(max_examples=20)
@@ -159,7 +158,7 @@ def test_a_completion_from_a_time_that_nobody_believes_is_set_aside(
 ) -> None:
     batch = record(COMPLETION_SERVED.name, 0, completion(served_at=at.isoformat()))
     for _ in range(2):
-        read_completions(database, clock, IngestSettings(), batch)
+        read_completions(database, clock, IngestSettings(), PRIVACY, batch)
     dead = int(reason is not None)
     assert service.counts(database)["completions"] == {"stored": 1 - dead, "dead": dead}
     assert [letter["reason"] for letter in service.dead_letters(database, reason=None, limit=9)] == [reason] * dead
@@ -198,7 +197,7 @@ def test_a_neighbour_in_the_same_list_survives_a_bad_event(database: Database) -
 def test_too_many_undecodable_events_in_a_row_stop_the_stream_before_anything_is_written(
     database: Database, clock: FakeClock
 ) -> None:
-    reader = FeedbackReader(database, clock, IngestSettings(dead_letter_run_limit=3))
+    reader = FeedbackReader(database, clock, IngestSettings(dead_letter_run_limit=3), PRIVACY)
     reader(record(FEEDBACK_RECEIVED.name, 0, ["x", "y"]))
     with pytest.raises(DeadLetterLimitReached):
         reader(record(FEEDBACK_RECEIVED.name, 1, ["z", thumb()]))
