@@ -59,6 +59,8 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
         policy_servers=httpx.AsyncClient(timeout=settings.policy_server_timeout_s),
         policy_server_urls=settings.policy_server_urls,
         random_bytes=secrets.token_bytes,
+        privacy=Privacy(settings.required_pseudonym_secret()),
+        audit_rate=settings.audit_rate,
     )
     application = assemble(gateway, keys=AccessKeys(database, clock), max_body_bytes=settings.max_body_bytes)
 

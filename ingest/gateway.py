@@ -10,6 +10,7 @@ import httpx
 
 from infra.database import Database
 from ingest.ids import RANDOM_BYTES, uuid7
+from ingest.privacy import Privacy
 from ingest.routes import RouteTable
 from matrix.messages.base import Message
 from matrix.ports import Clock, OutgoingMessage
@@ -34,6 +35,8 @@ class Gateway:
     policy_servers: httpx.AsyncClient
     policy_server_urls: tuple[str, ...]
     random_bytes: Callable[[int], bytes]
+    privacy: Privacy
+    audit_rate: float = 0.0  # share of completions whose user is asked for feedback by lot
     routes: RouteTable = field(default_factory=RouteTable)
 
     def new_id(self) -> str:

@@ -24,6 +24,9 @@ class IngestSettings(Settings):
     # A run of events that nobody could decode means a bad deploy, not bad luck: the stream stops for a person.
     dead_letter_run_limit: int = Field(default=1000, gt=0)
     policy_server_timeout_s: float = Field(default=120, gt=0)
+    # Share of completions whose user is asked for feedback by lot: who answers unasked is no random sample. More than
+    # one in ten would be a nuisance, and people who are asked too often answer anything.
+    audit_rate: float = Field(default=0.01, ge=0, le=0.1)
     pseudonym_secret: SecretStr | None = None  # users' pseudonyms hang on it; without it nothing is taken in
     entity_model: Path | None = None  # folder of a spaCy model that finds names; rules alone where there is none
 

@@ -36,6 +36,7 @@ class CompletionServed(Message):
     audited: StrictBool = False  # this user was asked for feedback by lot: who answers unasked is no random sample
     audit_rate: float | None = Field(default=None, ge=0, le=1)  # probability of the lot; None where none was drawn
     consent: StrictBool = True  # may be stored and learned from; without it nothing of this is kept
+    interrupted: StrictBool = False  # the stream broke or its reader left: `completion` is what was served until then
 
     @model_validator(mode="after")
     def _fits_a_record(self) -> CompletionServed:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field, model_validator
 
 from matrix.digests import digest_json
 from matrix.messages.base import Message, Value
 from matrix.messages.completion import Digest, PolicyName
+
+MOST_SPLIT = 0.99  # share of an alias's conversations that its splits may take together
 
 
 class Verdict(StrEnum):
@@ -78,8 +80,20 @@ class VersionPromoted(Message):
     at: AwareDatetime
 
 
+class Split(Value):
+    """Another adapter that serves a share of an alias's conversations."""
+
+    served_name: str  # the model name at the policy server
+    adapter_digest: Digest
+    share: float = Field(gt=0, lt=1)
+
+
 class RouteChanged(Message):
-    """Where `policy@alias` leads; compacted by `policy@alias`, so that gateways rebuild their table from it."""
+    """Where `policy@alias` leads; compacted by `policy@alias`, so that gateways rebuild their table from it.
+
+    The adapter it names serves what its splits leave. Their order is part of the rule by which conversations are
+    shared out (ingest.splits): a split keeps its place while it lasts, and a new one comes last.
+    """
 
     policy: PolicyName
     alias: str
@@ -87,3 +101,15 @@ class RouteChanged(Message):
     served_name: str  # the model name at the policy server
     adapter_digest: Digest
     at: AwareDatetime
+    splits: tuple[Split, ...] = ()
+
+    @model_validator(mode="after")
+    def _leaves_a_share(self) -> RouteChanged:
+        digests = [self.adapter_digest, *(split.adapter_digest for split in self.splits)]
+        if len(set(digests)) < len(digests):
+            raise ValueError("splits: every adapter stands once in a route")
+        if sum(split.share for split in self.splits) > MOST_SPLIT + 1e-9:
+            raise ValueError(
+                f"splits: {MOST_SPLIT} of the conversations at most; to serve nothing else, move the alias"
+            )
+        return self

@@ -27,6 +27,7 @@ from matrix.messages.gate import RouteChanged
 from tests.fakes.chat_server import FakeChatServer
 from tests.fakes.clock import FakeClock
 from tests.fakes.feedback import AT, completion
+from tests.fakes.privacy import PRIVACY
 from tests.fakes.publisher import FakeAsyncPublisher
 from tests.fakes.serving import served
 
@@ -56,6 +57,7 @@ class Door:
             policy_servers=httpx.AsyncClient(transport=transport),
             policy_server_urls=("http://policy",),
             random_bytes=lambda size: next(numbers).to_bytes(size),
+            privacy=PRIVACY,
             routes=self.routes,
         )
         self.app = assemble(gateway, keys=self.keys, max_body_bytes=LIMIT_BYTES)
