@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from ingest.formats import convai2, feedbackqa, jsonl, qa_from_hf
+from ingest.connectors import CONNECTORS
+from ingest.formats import convai2, feedbackqa, foreign, jsonl, qa_from_hf
 from ingest.formats.rows import BadRow, Recorded, Source
 
 
@@ -26,4 +28,10 @@ FORMATS: Mapping[str, Format] = {
     "qa-from-hf": Format(qa_from_hf.read, has_times=False),
     "feedbackqa": Format(feedbackqa.read, has_times=False),
     "jsonl": Format(jsonl.read, has_times=True),
+    "langfuse": Format(partial(foreign.read, CONNECTORS["langfuse"]), has_times=False),
+    "openai": Format(partial(foreign.read, CONNECTORS["openai"]), has_times=True),
+    "librechat": Format(partial(foreign.read, CONNECTORS["librechat"]), has_times=False),
+    "open-webui": Format(partial(foreign.read, CONNECTORS["open-webui"]), has_times=True),
+    "tensorzero": Format(partial(foreign.read, CONNECTORS["tensorzero"]), has_times=False),
+    "adaptive": Format(partial(foreign.read, CONNECTORS["adaptive"]), has_times=False),
 }
