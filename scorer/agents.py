@@ -11,7 +11,7 @@ import faust
 from infra.database import Database
 from infra.streams import Incoming, batched_agent, periodic
 from matrix.ports import Clock, ObjectStore
-from matrix.topics import COMPLETION_SERVED, FEEDBACK_ACCEPTED
+from matrix.topics import COMPLETION_ACCEPTED, FEEDBACK_ACCEPTED
 from scorer import service, steps
 from scorer.service import Rules
 from scorer.settings import ScorerSettings
@@ -51,13 +51,13 @@ def register(
             log.info("snapshot cut", extra={"uri": row.uri, "rows": row.rows, "reason": row.reason})
         written()
 
-    batched_agent(app, [COMPLETION_SERVED], completions, name="scorer")
+    batched_agent(app, [COMPLETION_ACCEPTED], completions, name="scorer")
     batched_agent(app, [FEEDBACK_ACCEPTED], feedback, name="scorer")
     periodic(app, look, every_s=settings.due_every_s)
 
 
 def read_completions(outside: Outside, settings: ScorerSettings, rules: Rules, batch: list[Incoming]) -> None:
-    """One durable transaction. What is refused here is told only: ingest reads the same records and sets it aside."""
+    """One durable transaction. What is refused here is told only: ingest has judged it before."""
     now = outside.clock.now()
     read, refused = steps.completions(batch, now, max_age=settings.max_age, max_skew=settings.max_skew)
     for one in refused:

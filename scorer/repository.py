@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, SQLModel, col, delete, select
 
 from matrix.alignment.risk import DecayedCounts
+from matrix.messages.base import qualified
 from matrix.messages.feedback import FeedbackEvent
 from scorer.risk import Cell
 from scorer.tables import (
@@ -58,15 +59,17 @@ def add_samples(session: Session, rows: Sequence[SampleRow]) -> None:
     _insert(session, SampleRow, rows)
 
 
-def add_events(session: Session, events: Sequence[FeedbackEvent]) -> None:
-    """New events."""
+def add_events(session: Session, events: Mapping[str, FeedbackEvent]) -> None:
+    """New events by their qualified ids."""
     rows = [
-        FeedbackRow.model_validate(
-            {"event_id": one.event_id, "completion_id": one.completion_id, "body": one.to_payload().decode()}
-        )
-        for one in events
+        {
+            "event_id": name,
+            "completion_id": qualified(one.tenant, one.completion_id),
+            "body": one.to_payload().decode(),
+        }
+        for name, one in events.items()
     ]
-    _insert(session, FeedbackRow, rows)
+    _insert(session, FeedbackRow, [FeedbackRow.model_validate(row) for row in rows])
 
 
 def set_labels(session: Session, rows: Sequence[SampleRow]) -> None:

@@ -1,9 +1,10 @@
 """One use case a function, one transaction each. Every effect is keyed, so any batch may come again.
 
-A completion counts when its row is new, an event when its id is new; labels are recomputed from all stored events of a
-completion. So samples, feedback and risk counts are the same after any order, repetition or batching of the streams,
-but for a completion id sent with two bodies, of which the first to arrive stands. What was announced (escalations,
-recorded risks) is history and depends on when it was looked at.
+Ids are unique within a tenant, so rows are kept under `tenant/id`. A completion counts when its row is new, an event
+when its id is new; labels are recomputed from all stored events of a completion. So samples, feedback and risk counts
+are the same after any order, repetition or batching of the streams, but for a completion id sent with two bodies, of
+which the first to arrive stands. What was announced (escalations, recorded risks) is history and depends on when it
+was looked at.
 Risk is the deployment's policy's own, read at the stream's own time: the last hour served, never later than the clock.
 Feedback that cannot be read leaves as a dead letter, like ingest's.
 """
@@ -74,9 +75,9 @@ def receive_feedback(
         repository.take_turn(session)
         events = steps.first_events(accepted)
         known = repository.known_events(session, sorted(events))
-        new = [event for event_id, event in sorted(events.items()) if event_id not in known]
-        touched = {event.completion_id for event in new}
-        bodies = [one.completion for one in accepted if one.completion.completion_id in touched]
+        new = {event_id: event for event_id, event in sorted(events.items()) if event_id not in known}
+        touched = {steps.event_completion(event) for event in new.values()}
+        bodies = [one.completion for one in accepted if steps.sample_id(one.completion) in touched]
         _add_new(session, bodies, rules, announce=False)
         _relabel(session, new, rules.matrix)
         _set_aside(session, refused, now)
@@ -169,14 +170,14 @@ def _add_new(session: Session, completions: Iterable[CompletionServed], rules: R
         _announce(session, new)
 
 
-def _relabel(session: Session, new: Sequence[FeedbackEvent], matrix: Matrix) -> None:
-    ids = sorted({event.completion_id for event in new})
+def _relabel(session: Session, new: Mapping[str, FeedbackEvent], matrix: Matrix) -> None:
+    ids = sorted({steps.event_completion(event) for event in new.values()})
     before = repository.events_of(session, ids)
     repository.add_events(session, new)
     rows = repository.known_samples(session, ids)
     by_completion: dict[str, list[FeedbackEvent]] = {name: [] for name in ids}
-    for event in new:
-        by_completion[event.completion_id].append(event)
+    for event in new.values():
+        by_completion[steps.event_completion(event)].append(event)
     parts: list[tuple[SampleRow, list[Contribution]]] = []
     labelled: list[SampleRow] = []
     for name, events in by_completion.items():
@@ -220,6 +221,7 @@ def _set_aside(session: Session, refused: Sequence[steps.Refused], now: datetime
     for (where, _), one in by_key.items():
         if (where.partition, where.offset, where.position) in new:
             said: dict[str, Any] = {"reason": one.letter.reason, "detail": one.letter.detail, "step": one.letter.step}
+            said |= {"tenant": steps.tenant_of(one.incoming.value)}
             said |= {"field": one.letter.field, "payload": steps.shown(one.incoming.raw), "set_aside_at": now}
             letter = DeadFeedback.model_validate(said | where.model_dump())
             add_message(session, STAGE, FEEDBACK_DEAD, letter.reason, letter)

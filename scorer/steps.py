@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from infra.streams import Incoming
 from matrix.alignment.dimensions import Matrix
-from matrix.messages.base import Message
+from matrix.messages.base import DEFAULT_TENANT, Message, qualified
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import MAX_TEXT, FeedbackAccepted, FeedbackEvent
 from matrix.messages.sample import ScoredSample
@@ -23,6 +24,7 @@ from scorer import satisfaction
 from scorer.tables import SampleRow
 
 M = TypeVar("M", bound=Message)
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SHOWN = 300  # characters of a sentence or field name that came from outside
 
 
@@ -52,11 +54,18 @@ def feedback(batch: Sequence[Incoming]) -> tuple[list[FeedbackAccepted], list[Re
     """Feedback beside the completion it speaks of, and the rest."""
 
     def judged(one: FeedbackAccepted) -> DeadLetter | None:
-        if one.event.completion_id == one.completion.completion_id:
+        if event_completion(one.event) == sample_id(one.completion):
             return None
         return DeadLetter("mismatch", "event and completion name two completions", "check", "completion_id")
 
     return _sorted_out(batch, FeedbackAccepted, judged)
+
+
+def tenant_of(value: object) -> str:
+    """Whose feedback a record holds, also where it is refused."""
+    event = value.get("event") if isinstance(value, Mapping) else None
+    stated = event.get("tenant") if isinstance(event, Mapping) else None
+    return stated if isinstance(stated, str) and TENANT.fullmatch(stated) else DEFAULT_TENANT
 
 
 def shown(raw: bytes) -> str:
@@ -93,11 +102,26 @@ def _explained(error: ValidationError) -> DeadLetter:
     return DeadLetter("unreadable", f"{field}: {detail}" if field else detail, "check", field or None)
 
 
+def sample_id(completion: CompletionServed) -> str:
+    """What a completion is kept under: ids are unique within a tenant."""
+    return qualified(completion.tenant, completion.completion_id)
+
+
+def event_id(event: FeedbackEvent) -> str:
+    """What an event is kept under."""
+    return qualified(event.tenant, event.event_id)
+
+
+def event_completion(event: FeedbackEvent) -> str:
+    """What the completion that an event speaks of is kept under."""
+    return qualified(event.tenant, event.completion_id)
+
+
 def first_of_each(completions: Iterable[CompletionServed]) -> dict[str, CompletionServed]:
     """By id; the first body of an id stands."""
     found: dict[str, CompletionServed] = {}
     for one in completions:
-        found.setdefault(one.completion_id, one)
+        found.setdefault(sample_id(one), one)
     return found
 
 
@@ -105,7 +129,7 @@ def first_events(accepted: Iterable[FeedbackAccepted]) -> dict[str, FeedbackEven
     """By id; the first body of an id stands."""
     found: dict[str, FeedbackEvent] = {}
     for one in accepted:
-        found.setdefault(one.event.event_id, one.event)
+        found.setdefault(event_id(one.event), one.event)
     return found
 
 
@@ -115,7 +139,7 @@ def scored(completions: Sequence[CompletionServed], matrix: Matrix, knowledge: K
     return [
         SampleRow.model_validate(
             {
-                "completion_id": one.completion_id,
+                "completion_id": sample_id(one),
                 "policy": one.policy,
                 "user_id": one.user_id,
                 "slice": slice_of(one.prompt, knowledge),

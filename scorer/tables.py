@@ -1,4 +1,5 @@
 """Rows of the scorer. Samples, feedback and risk counts depend on events alone: not on batches, order or the clock.
+Their ids are qualified, `tenant/id`, because ids are unique within a tenant only.
 
 Risk is kept as whole numbers per policy, cell and hour of serving. Whole numbers add up alike in any order, and decay
 is applied when they are read, so the counts after any redelivery are those of an undisturbed run, to the bit. An hour

@@ -17,7 +17,7 @@ from infra.publishing import KafkaPublisher
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackAccepted, FeedbackEvent
 from matrix.ports import OutgoingMessage
-from matrix.topics import COMPLETION_SERVED, FEEDBACK_ACCEPTED
+from matrix.topics import COMPLETION_ACCEPTED, FEEDBACK_ACCEPTED
 from tests.conftest import StackUnderTest
 from tests.fakes.feedback import completion, thumb
 from tests.fakes.waiting import until
@@ -54,7 +54,7 @@ def publish(stack: StackUnderTest, numbers: range, now: datetime) -> None:
     messages = []
     for number in numbers:
         one = served(number, now)
-        messages.append(OutgoingMessage(COMPLETION_SERVED.name, one.completion_id, one.to_payload()))
+        messages.append(OutgoingMessage(COMPLETION_ACCEPTED.name, one.completion_id, one.to_payload()))
         event = FeedbackEvent.model_validate(thumb(f"e{number}", one.completion_id, **SAID[number % len(SAID)]))
         payload = FeedbackAccepted(event=event, completion=one).to_payload()
         messages += [OutgoingMessage(FEEDBACK_ACCEPTED.name, one.completion_id, payload)] * (1 + number % 2)

@@ -17,7 +17,7 @@ from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import DeadFeedback, FeedbackAccepted, FeedbackEvent
 from matrix.scorers import SCORER_NAMES
 from matrix.scorers.knowledge import load_knowledge
-from matrix.topics import COMPLETION_SERVED, FEEDBACK_ACCEPTED
+from matrix.topics import COMPLETION_ACCEPTED, FEEDBACK_ACCEPTED
 from scorer import agents, repository, service
 from scorer.service import Rules
 from scorer.settings import ScorerSettings
@@ -102,6 +102,29 @@ def test_nothing_cannot_be_cut(database: Database, clock: FakeClock, rules: Rule
         service.cut_now(database, objects, ScorerSettings(), rules.matrix, clock.now())
 
 
+def test_equal_ids_of_two_tenants_are_two_samples_with_labels_of_their_own(
+    database: Database, clock: FakeClock, rules: Rules
+) -> None:
+    for tenant, up in (("north", True), ("south", False)):
+        event = FeedbackEvent.model_validate(thumb("e1", "c1", tenant=tenant, value=up))
+        one = FeedbackAccepted(event=event, completion=served(1, tenant=tenant))
+        service.receive_feedback(database, [one], rules, clock.now())
+    with database.unit_of_work() as session:
+        rows = repository.known_samples(session, ["north/c1", "south/c1"])
+    labels = {name: row.satisfaction or 0.0 for name, row in rows.items()}
+    assert labels["north/c1"] > 0.5 > labels["south/c1"]
+    assert {row.label_version for row in rows.values()} == {2}
+
+
+def test_feedback_beside_another_tenants_completion_is_set_aside(
+    database: Database, clock: FakeClock, rules: Rules
+) -> None:
+    body = {"event": thumb("e1", "c1", tenant="north"), "completion": completion("c1")}
+    agents.read_feedback(agents.Outside(database, None, clock), rules, record(FEEDBACK_ACCEPTED.name, 0, body))  # type: ignore[arg-type]
+    assert service.status(database, "clinic-assistant")["samples"] == 0
+    assert outbox(database, "feedback.dead.v1") == 1
+
+
 EARLY, LATE = datetime(2001, 1, 1, tzinfo=UTC), datetime(2199, 12, 31, tzinfo=UTC)
 
 
@@ -123,7 +146,7 @@ def outside(database: Database, objects: FolderObjectStore, clock: FakeClock) ->
 def test_a_completion_from_a_time_that_nobody_believes_is_not_scored(
     database: Database, clock: FakeClock, rules: Rules, objects: FolderObjectStore, at: datetime, kept: int
 ) -> None:
-    batch = record(COMPLETION_SERVED.name, 0, completion(served_at=at.isoformat()))
+    batch = record(COMPLETION_ACCEPTED.name, 0, completion(served_at=at.isoformat()))
     agents.read_completions(outside(database, objects, clock), ScorerSettings(), rules, batch)
     service.look(database, objects, NEVER_DUE, rules.matrix, clock.now())
     assert service.status(database, "clinic-assistant")["samples"] == kept
