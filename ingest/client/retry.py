@@ -20,6 +20,7 @@ CONFLICT = 409
 UNREADABLE = frozenset({400, 409, 413, 415, 422})  # the fault is in what was sent
 STATES = frozenset({"accepted", "matched", "pending_match", "duplicate"})
 MOST_DOUBLINGS = 16
+NOT_OURS = "the answer does not name what it took: is this a Plumbline gateway?"  # a proxy's page may say 200, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,11 @@ def judge(status: int, told: Any, batch: Sequence[Entry], after_s: float | None)
 
 def _taken(told: Any, batch: Sequence[Entry]) -> Verdict:
     if batch[0].to == "completion":
-        return Settled((None,))
+        named = isinstance(told, dict) and told.get("completion_id") == batch[0].event_id
+        return Settled((None,)) if named else TryAgain(NOT_OURS)
     results = told.get("results") if isinstance(told, dict) else None
     if not isinstance(results, list) or len(results) != len(batch):
-        return TryAgain("the answer names no result for each event: is this a Plumbline gateway?")
+        return TryAgain(NOT_OURS)
     return Settled(tuple(_one(entry, result) for entry, result in zip(batch, results, strict=True)))
 
 

@@ -128,7 +128,8 @@ def _made(model: type[M], told: Mapping[str, Any], event_id: str) -> M | Refusal
         return model.model_validate(told)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field, rule = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+        where = first["loc"] if first["loc"][:1] == ("prompt",) else first["loc"][:1]
+        field, rule = ".".join(str(part) for part in where), first["msg"].removeprefix("Value error, ")
         if not field and ": " in rule:  # rules of a whole message name the field themselves
             field, rule = rule.split(": ", 1)
         return Refusal(str(event_id), "InvalidInput", field, rule)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -59,8 +60,8 @@ def _parsed(response: httpx.Response) -> Any:
 
 def _checked(base_url: str) -> str:
     try:
-        url = httpx.URL(base_url)
-    except (httpx.InvalidURL, TypeError) as error:
+        url, _ = httpx.URL(base_url), urlsplit(base_url).port  # each finds what the other lets pass
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
         raise InvalidInput(field="base_url", value=base_url, remedy=f"expected an address ({error})") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidInput(field="base_url", value=base_url, remedy="expected http://host or https://host")
