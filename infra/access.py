@@ -16,12 +16,13 @@ from sqlmodel import Session, col, select
 from infra.database import Database
 from infra.tables import ApiKeyRow
 from matrix.digests import digest_bytes
-from matrix.errors import AccessDenied, IllegalTransition, InvalidInput, NotFound
+from matrix.errors import AccessDenied, DatabaseUnavailable, IllegalTransition, InvalidInput, NotFound
 from matrix.messages.base import DEFAULT_TENANT, TenantName
 from matrix.ports import Clock
 
 PREFIX = "plb_"
 REMEMBERED = timedelta(seconds=2)  # a key found good is not looked up again for this long; nor is its revocation seen
+BELIEVED_AWAY = timedelta(minutes=5)  # so long it is believed while the database that would know does not answer
 REMEMBER_MOST = 10_000
 _TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 
@@ -105,12 +106,22 @@ class AccessKeys:
         remembered = self._found.get(sha256)
         if remembered is not None and now < remembered[1]:
             return remembered[0]
-        principal, expires_at = self._look_up(sha256, now)
+        try:
+            principal, expires_at = self._look_up(sha256, now)
+        except DatabaseUnavailable:
+            if remembered is None or now > remembered[1] + BELIEVED_AWAY:
+                raise
+            return remembered[0]
         if len(self._found) >= REMEMBER_MOST:
             self._found.clear()
         until = now + REMEMBERED
         self._found[sha256] = (principal, until if expires_at is None else min(until, expires_at))
         return principal
+
+    def remembered(self, key: str) -> Principal | None:
+        """Whose key this is where that is known without asking the database: never blocks."""
+        found = self._found.get(digest_bytes(key.encode(errors="replace")))
+        return found[0] if found is not None and self._clock.now() < found[1] else None
 
     def listed(self) -> list[dict[str, object]]:
         """Every key without what would let one use it."""

@@ -6,9 +6,12 @@ The table STATUS is the only place where an exception's type becomes a code.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import httpx
@@ -21,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from infra.access import AccessKeys, Principal, Scope, ensure_scope
+from infra.limits import RateLimits
 from matrix import errors
 
 log = logging.getLogger(__name__)
@@ -30,6 +34,8 @@ STATUS: dict[type[errors.PlumblineError], int] = {
     errors.NotFound: 404,
     errors.MessageTooLarge: 413,
     errors.AccessDenied: 403,
+    errors.IdConflict: 409,
+    errors.Overloaded: 429,
     errors.ApprovalRefused: 403,
     errors.IllegalTransition: 409,
     errors.GateNotPassed: 409,
@@ -42,15 +48,59 @@ RETRY_AFTER_S = 2
 SHOWN = 120  # characters of a refused value that the answer repeats
 
 
+def _shortened(_field: str, value: object) -> str:
+    return "" if isinstance(value, dict | list) else repr(value)[:SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a refusal may repeat of what it was sent: of a field's value, and of a sentence that may hold some."""
+
+    value: Callable[[str, object], str] = _shortened
+    sentence: Callable[[str], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error as it is told over HTTP."""
+
+    status: int
+    title: str
+    detail: str
+    errors: list[dict[str, Any]]
+    retry_after_s: float | None = None
+
+
+def refusal_of(error: errors.PlumblineError, words: Words) -> Refusal:
+    """Code, title, sentence and findings; nothing that `words` would not repeat."""
+    status = 401 if isinstance(error, errors.AccessDenied) and error.scope == "any" else status_of(error)
+    found, detail = [], words.sentence(str(error))
+    if isinstance(error, errors.InvalidInput):
+        field, value = words.sentence(error.field), words.value(error.field, error.value)
+        found = [{"field": field, "rule": error.remedy, "value": value}]
+        detail = f"{field}: {value}: {error.remedy}" if value else f"{field}: {error.remedy}"
+    elif isinstance(error, errors.IdConflict):
+        found = [{"field": error.field, "rule": "not taken by another body", "value": ""}]
+    after_s = error.retry_after_s if isinstance(error, errors.Overloaded) else None
+    return Refusal(status, type(error).__name__, detail, found, after_s)
+
+
 def status_of(error: errors.PlumblineError) -> int:
     """The code of the nearest listed ancestor."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def make_api(title: str, *, keys: AccessKeys, max_body_bytes: int = 1 << 20) -> FastAPI:
-    """An application with /health, keys, a body limit and problem details."""
+def make_api(
+    title: str,
+    *,
+    keys: AccessKeys,
+    max_body_bytes: int = 1 << 20,
+    limits: RateLimits | None = None,
+    words: Words = Words(),
+) -> FastAPI:
+    """An application with /health, keys, a body limit, problem details and, where asked for, limits per key."""
     app = FastAPI(title=title, docs_url="/docs", redoc_url=None)
-    app.state.keys = keys
+    app.state.keys, app.state.limits, app.state.words = keys, limits, words
     app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
     app.add_exception_handler(errors.PlumblineError, _on_plumbline_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -68,24 +118,42 @@ def make_api(title: str, *, keys: AccessKeys, max_body_bytes: int = 1 << 20) -> 
 _bearer = HTTPBearer(auto_error=False)
 
 
-def require(scope: Scope) -> Callable[..., Principal]:
-    """A dependency: the caller, whose key must carry `scope`."""
+def require(scope: Scope) -> Callable[..., Awaitable[Principal]]:
+    """A dependency: the caller, whose key must carry `scope` and may not send faster than it may."""
 
-    def authenticated(
+    async def authenticated(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Principal:
-        keys: AccessKeys = request.app.state.keys
-        principal = keys.authenticate(credentials.credentials if credentials else None)
+        state = request.app.state
+        principal = await authenticate(state.keys, credentials.credentials if credentials else None)
         ensure_scope(principal, scope)
+        if state.limits is not None:
+            state.limits.take(principal.key_id, tenant=principal.tenant)
         return principal
 
     return authenticated
 
 
-def problem(status: int, title: str, detail: str, found: list[dict[str, Any]] | None = None) -> JSONResponse:
+async def authenticate(keys: AccessKeys, key: str | None) -> Principal:
+    """Whose key this is; the database is asked in a thread, and only for a key not seen lately."""
+    principal = keys.remembered(key) if key else None
+    if principal is None:
+        principal = await asyncio.to_thread(keys.authenticate, key)
+    return principal
+
+
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    found: list[dict[str, Any]] | None = None,
+    retry_after_s: float | None = None,
+) -> JSONResponse:
     """RFC 9457 problem details; `errors` lists field, rule and value."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "errors": found or []}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    headers = {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(math.ceil(retry_after_s or RETRY_AFTER_S))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return _Problem(body, status_code=status, headers=headers)
@@ -100,26 +168,29 @@ class _Problem(JSONResponse):
         return json.dumps(content, ensure_ascii=True).encode()
 
 
-async def _on_plumbline_error(_: Request, error: Exception) -> JSONResponse:
+async def _on_plumbline_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.PlumblineError):  # registered for this type; Starlette's signature is wider
         raise error
-    status = 401 if isinstance(error, errors.AccessDenied) and error.scope == "any" else status_of(error)
-    found = []
-    if isinstance(error, errors.InvalidInput):
-        found = [{"field": error.field, "rule": error.remedy, "value": repr(error.value)[:SHOWN]}]
-    if status >= 500:
-        log.warning("request failed", extra={"error": type(error).__name__, "reason": str(error)})
-    return problem(status, type(error).__name__, str(error), found)
+    told = refusal_of(error, request.app.state.words)
+    if told.status >= 500:
+        log.warning("request failed", extra={"error": told.title, "reason": told.detail})
+    return problem(told.status, told.title, told.detail, told.errors, told.retry_after_s)
 
 
-async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
-    found = validation_errors(error.errors() if isinstance(error, RequestValidationError) else [])
-    where = ", ".join(entry["field"] for entry in found) or "body"
-    malformed = any(entry["rule"].startswith("JSON") for entry in found)
-    return problem(400 if malformed else 422, "InvalidInput", f"not accepted: {where}", found)
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    told = invalid(error.errors() if isinstance(error, RequestValidationError) else [], request.app.state.words)
+    return problem(told.status, told.title, told.detail, told.errors)
 
 
-def validation_errors(found: Any) -> list[dict[str, Any]]:
+def invalid(found: Any, words: Words) -> Refusal:
+    """Pydantic's findings as a refusal: 400 for what is not JSON, 422 for JSON that does not fit."""
+    rows = validation_errors(found, words)
+    where = ", ".join(row["field"] for row in rows) or "body"
+    malformed = any(row["rule"].startswith(("JSON", "Invalid JSON")) for row in rows)
+    return Refusal(400 if malformed else 422, "InvalidInput", f"not accepted: {where}", rows)
+
+
+def validation_errors(found: Any, words: Words = Words()) -> list[dict[str, Any]]:
     """Pydantic's findings as field, rule and value."""
     rows = []
     for entry in found:
@@ -127,9 +198,8 @@ def validation_errors(found: Any) -> list[dict[str, Any]]:
         rule, field = str(entry["msg"]).removeprefix("Value error, "), ".".join(where)
         if not field and ": " in rule:  # our own validators name the field themselves
             field, rule = rule.split(": ", 1)
-        value = entry.get("input")
-        shown = "" if isinstance(value, dict | list) else repr(value)[:SHOWN]
-        rows.append({"field": field or "body", "rule": rule, "value": shown})
+        field = field or "body"
+        rows.append({"field": words.sentence(field), "rule": rule, "value": words.value(field, entry.get("input"))})
     return rows
 
 
@@ -225,6 +295,6 @@ def _refusal(answer: httpx.Response) -> errors.PlumblineError:
         named = "; ".join(f"{entry['field']}: {entry['rule']}" for entry in body.get("errors", []))
     except (ValueError, KeyError, TypeError):
         return Refused(answer.status_code, f"HTTP {answer.status_code}", answer.text[:200])
-    if answer.status_code == 503:
+    if answer.status_code in (429, 503):
         return errors.Transient(f"{title}: {detail}")
     return Refused(answer.status_code, title, f"{detail} ({named})" if named else detail)

@@ -1,25 +1,36 @@
 """Publishing to Kafka, acknowledged by every in-sync replica before it counts as sent.
 
-Two adapters: kafka-python for threads (outbox relays, commands), aiokafka for the gateway's event loop, where it
-produces eight times as fast.
+Two adapters: kafka-python for threads (outbox relays, commands), aiokafka for the gateway's event loop. There, what
+arrives within a few milliseconds for one partition becomes one record: a stream worker handles some thousands of
+records a second whatever their size, and a producer's cost is by the record, so a record holds one payload or a JSON
+list of them; readers decode either. There is no timer: a partition's record leaves when its last one is acknowledged,
+so an idle gateway adds nothing to a request and a busy one collects more.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError as AsyncKafkaError
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from matrix.errors import BrokerUnavailable, MessageTooLarge
+from infra.partitioning import partition_of
+from matrix.errors import BrokerUnavailable, MessageTooLarge, Overloaded, Transient
 from matrix.messages.base import MAX_RECORD_BYTES
 from matrix.ports import OutgoingMessage
 
 TIMEOUT_S = 10.0
 REQUEST_BYTES = MAX_RECORD_BYTES + 64 * 1024  # a record with its key and headers
+RECORD_BYTES = 256 << 10  # a record that has reached this takes no more; a single payload may be larger
+BUFFER_BYTES = 32 << 20  # held in memory without acknowledgement
+BUFFER_MESSAGES = 50_000
+LAST_RESORT_PARTITIONS = 1
+
+Outcome = Transient | None  # of one message: why it is not acknowledged
 
 
 def _check_sizes(messages: Sequence[OutgoingMessage]) -> None:
@@ -57,12 +68,40 @@ class KafkaPublisher:
             self._producer.close(timeout=5)
 
 
-class AsyncKafkaPublisher:
-    """The gateway's publisher: many requests wait on few batches."""
+@dataclass(slots=True)
+class _Waiting:
+    """Messages of one call for one partition."""
 
-    def __init__(self, bootstrap: str) -> None:
+    payloads: list[bytes]
+    size_bytes: int
+    done: asyncio.Future[Outcome]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One partition's queue."""
+
+    topic: str
+    partition: int
+    waiting: list[_Waiting] = field(default_factory=list)
+    runner: asyncio.Task[None] | None = None
+
+
+class AsyncKafkaPublisher:
+    """For an event loop. Payloads of one key stay in order: the key decides the partition, and a partition has one
+    record under way. Nothing is dropped: a call returns when every in-sync replica has all of it, and a buffer that
+    is full refuses the call before any of it is taken.
+    """
+
+    def __init__(
+        self, bootstrap: str, *, buffer_bytes: int = BUFFER_BYTES, buffer_messages: int = BUFFER_MESSAGES
+    ) -> None:
         self._bootstrap = bootstrap
         self._producer: AIOKafkaProducer | None = None
+        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._partitions: dict[str, int] = {}
+        self._free_bytes, self._free_messages = buffer_bytes, buffer_messages
+        self._ending = False
 
     async def start(self) -> None:
         """Connect; BrokerUnavailable where no broker answers."""
@@ -70,7 +109,7 @@ class AsyncKafkaPublisher:
             bootstrap_servers=self._bootstrap,
             acks="all",
             enable_idempotence=True,
-            linger_ms=2,
+            linger_ms=0,
             max_request_size=REQUEST_BYTES,
             request_timeout_ms=int(TIMEOUT_S * 1000),
         )
@@ -81,18 +120,118 @@ class AsyncKafkaPublisher:
             raise BrokerUnavailable(f"kafka at {self._bootstrap}: {error}") from error
         self._producer = producer
 
-    async def publish(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Returns when the broker has acknowledged all; BrokerUnavailable, or MessageTooLarge before any is sent."""
-        _check_sizes(messages)
-        if self._producer is None:
-            raise BrokerUnavailable("the publisher is not started")
-        try:
-            sent = [await self._producer.send(m.topic, key=m.key.encode(), value=m.payload) for m in messages]
-            await asyncio.wait_for(asyncio.gather(*sent), TIMEOUT_S)
-        except (AsyncKafkaError, TimeoutError) as error:
-            raise BrokerUnavailable(f"kafka at {self._bootstrap}: {error or 'no answer in time'}") from error
-
     async def stop(self) -> None:
-        """Send what is buffered and disconnect."""
+        """Take nothing more, send what is held, disconnect."""
+        self._ending = True
+        runners = [lane.runner for lane in self._lanes.values() if lane.runner is not None]
+        await asyncio.gather(*runners, return_exceptions=True)
         if self._producer is not None:
             await self._producer.stop()
+
+    async def publish(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Returns when the broker has acknowledged all; BrokerUnavailable otherwise.
+
+        MessageTooLarge and Overloaded come before anything is taken.
+        """
+        failed = next((outcome for outcome in await self.publish_each(messages) if outcome is not None), None)
+        if failed is not None:
+            raise BrokerUnavailable(str(failed))
+
+    async def publish_each(self, messages: Sequence[OutgoingMessage]) -> list[Outcome]:
+        """What became of each; raises, before anything is taken, what holds for all."""
+        _check_sizes(messages)
+        if self._ending:
+            raise BrokerUnavailable("the publisher is ending")
+        lanes = [await self._lane(message) for message in messages]
+        waiting = self._enqueue(messages, lanes)
+        outcomes = {key: await one.done for key, one in waiting.items()}
+        return [outcomes[lane.topic, lane.partition] for lane in lanes]
+
+    def _enqueue(self, messages: Sequence[OutgoingMessage], lanes: Sequence[_Lane]) -> dict[tuple[str, int], _Waiting]:
+        """In one turn of the loop: taken whole or not at all."""
+        size_bytes = sum(len(message.payload) for message in messages)
+        if size_bytes > self._free_bytes or len(messages) > self._free_messages:
+            raise Overloaded("too much waits for the broker's acknowledgement; send again later")
+        self._free_bytes -= size_bytes
+        self._free_messages -= len(messages)
+        loop, waiting = asyncio.get_running_loop(), dict[tuple[str, int], _Waiting]()
+        for message, lane in zip(messages, lanes, strict=True):
+            key = lane.topic, lane.partition
+            if key not in waiting:
+                waiting[key] = _Waiting([], 0, loop.create_future())
+                lane.waiting.append(waiting[key])
+            waiting[key].payloads.append(message.payload)
+            waiting[key].size_bytes += len(message.payload)
+            if lane.runner is None:
+                lane.runner = loop.create_task(self._run(lane))
+        return waiting
+
+    async def _lane(self, message: OutgoingMessage) -> _Lane:
+        topic = message.topic
+        if topic not in self._partitions:
+            await self._learn_partitions(topic)
+        partition = partition_of(message.key.encode(), self._partitions[topic])
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = _Lane(topic, partition)
+        return lane
+
+    def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            raise BrokerUnavailable("the publisher is not started")
+        return self._producer
+
+    async def _learn_partitions(self, topic: str) -> None:
+        try:
+            found = await asyncio.wait_for(self._connected().partitions_for(topic), TIMEOUT_S)
+        except (AsyncKafkaError, TimeoutError) as error:
+            raise BrokerUnavailable(f"kafka at {self._bootstrap} tells no partitions of {topic}") from error
+        self._partitions[topic] = max(len(found), LAST_RESORT_PARTITIONS)
+
+    async def _run(self, lane: _Lane) -> None:
+        """Send record after record until nothing waits."""
+        await asyncio.sleep(0)  # what arrives in this turn of the loop goes along
+        while lane.waiting:
+            taken = _take(lane.waiting)
+            outcome = await self._send(lane, [payload for one in taken for payload in one.payloads])
+            if outcome is not None:  # those behind would wait as long again for the same answer
+                taken, lane.waiting = taken + lane.waiting, []
+            for one in taken:
+                self._free_bytes += one.size_bytes
+                self._free_messages += len(one.payloads)
+                if not one.done.done():  # its caller may have gone
+                    one.done.set_result(outcome)
+        lane.runner = None
+
+    async def _send(self, lane: _Lane, payloads: Sequence[bytes]) -> Outcome:
+        producer = self._connected()
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                for record in records(payloads):
+                    await producer.send_and_wait(lane.topic, record, partition=lane.partition)
+        except (AsyncKafkaError, TimeoutError) as error:
+            return BrokerUnavailable(f"kafka at {self._bootstrap}: {error or 'no answer in time'}")
+        return None
+
+
+def _take(waiting: list[_Waiting]) -> list[_Waiting]:
+    """From the front, as much as fits one record; at least one call's messages."""
+    taken, size_bytes = [waiting[0]], waiting[0].size_bytes
+    while len(taken) < len(waiting) and size_bytes + waiting[len(taken)].size_bytes <= RECORD_BYTES:
+        size_bytes += waiting[len(taken)].size_bytes
+        taken.append(waiting[len(taken)])
+    del waiting[: len(taken)]
+    return taken
+
+
+def records(payloads: Sequence[bytes]) -> list[bytes]:
+    """Each payload alone, or JSON lists of about RECORD_BYTES; in order."""
+    groups: list[list[bytes]] = [[]]
+    size_bytes = 0
+    for payload in payloads:
+        if groups[-1] and size_bytes + len(payload) > RECORD_BYTES:
+            groups.append([])
+            size_bytes = 0
+        groups[-1].append(payload)
+        size_bytes += len(payload) + 1
+    return [group[0] if len(group) == 1 else b"[" + b",".join(group) + b"]" for group in groups if group]

@@ -5,11 +5,14 @@
       │   ├ BrokerUnavailable     Kafka or Redis does not answer
       │   ├ DatabaseUnavailable   PostgreSQL does not answer
       │   ├ SamplerUnavailable    the policy server does not answer
+      │   ├ Overloaded            this process holds as much as it may; says after how long to try again
+      │   ├ RateLimited           this key sends faster than it may; the same
       │   └ ObjectStoreUnavailable  the object store cannot be read or written (a full disk too)
       └ Permanent                 report to a person
           ├ InvalidInput          a value outside what is declared: field, value and remedy
           │   └ InvalidMatrix     matrix.toml or the knowledge file: file, key and what was expected
           ├ MessageTooLarge       more than a record may hold
+          ├ IdConflict            an id that another body already has
           ├ NotFound              no such version, run, request, snapshot
           ├ AccessDenied          no key, an unknown key, or a key without the scope
           ├ IllegalTransition     a status that may not follow the present one
@@ -53,6 +56,18 @@ class SamplerUnavailable(Transient):
     """A policy server does not answer."""
 
 
+class Overloaded(Transient):
+    """This process holds as much as it may; nothing of the request was taken."""
+
+    def __init__(self, reason: str, *, retry_after_s: float = 1.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(reason)
+
+
+class RateLimited(Overloaded):
+    """This key sends faster than it may; nothing of the request was taken."""
+
+
 class ObjectStoreUnavailable(Transient):
     """The object store cannot be read or written."""
 
@@ -79,6 +94,14 @@ class MessageTooLarge(Permanent):
     def __init__(self, *, topic: str, size_bytes: int, limit_bytes: int) -> None:
         self.topic, self.size_bytes, self.limit_bytes = topic, size_bytes, limit_bytes
         super().__init__(f"{topic}: a message of {size_bytes} bytes; {limit_bytes} at most, send less at once")
+
+
+class IdConflict(Permanent):
+    """An id that another body already has; the first body stands."""
+
+    def __init__(self, *, field: str) -> None:
+        self.field = field
+        super().__init__(f"{field}: already taken by another body; send it under an id of its own")
 
 
 class NotFound(Permanent):

@@ -29,7 +29,7 @@ MAX_RECORD_BYTES = 2 << 20  # of one Kafka record; topics and producers are set 
 class Value(BaseModel):
     """A frozen value inside a message."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # tracebacks go to logs
 
 
 class Message(Value):

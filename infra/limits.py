@@ -1,0 +1,39 @@
+"""How fast a key may send: a token bucket for each, in the memory of this process.
+
+A request takes as many tokens as it has events; it is let through where a token is left, so one larger than the
+bucket passes too and what follows waits. Several gateways each allow the rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from matrix.errors import RateLimited
+
+BURST_S = 2.0  # seconds of the rate that may come at once
+REMEMBER_MOST = 10_000  # buckets; a forgotten one is full again
+
+
+class RateLimits:
+    """The buckets of one process; `monotonic_s` is where time comes from, `rate_of` knows tenants with their own."""
+
+    def __init__(
+        self,
+        rate_per_s: float,
+        monotonic_s: Callable[[], float],
+        rate_of: Callable[[str], float | None] = lambda _tenant: None,
+    ) -> None:
+        self._rate, self._now, self._rate_of = rate_per_s, monotonic_s, rate_of
+        self._buckets: dict[str, tuple[float, float]] = {}  # tokens left at a time
+
+    def take(self, key_id: str, events: int = 1, *, tenant: str) -> None:
+        """RateLimited where the bucket is empty."""
+        rate, now = self._rate_of(tenant) or self._rate, self._now()
+        full = max(rate * BURST_S, 1.0)
+        tokens, at = self._buckets.get(key_id, (full, now))
+        tokens = min(full, tokens + (now - at) * rate)
+        if tokens < 1.0:
+            raise RateLimited(f"this key may send {rate:g} events a second", retry_after_s=(1.0 - tokens) / rate)
+        if len(self._buckets) >= REMEMBER_MOST and key_id not in self._buckets:
+            self._buckets.clear()
+        self._buckets[key_id] = (tokens - events, now)
