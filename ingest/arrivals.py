@@ -15,12 +15,13 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from infra.streams import Incoming
-from ingest import steps
+from ingest import envelopes, steps
 from ingest.steps import AgeLimits, Arrival, Kept
 from matrix.messages.base import DEFAULT_TENANT, Message
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent
 from matrix.results import DeadLetter, Ok
+from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
 
 M = TypeVar("M", FeedbackEvent, CompletionServed)
 MOST_KEPT = 200_000  # characters of a dead letter's payload: a completion at its limit
@@ -56,12 +57,14 @@ class Privacy(Protocol):
 
 def feedback(one: Incoming, now: datetime, limits: AgeLimits, privacy: Privacy) -> Arrival[FeedbackEvent]:
     """An event as the worker takes it in."""
-    return _arrived(one, steps.judge(one.value, now, limits), privacy, privacy.feedback)
+    inner, closed = envelopes.unwrapped(one, FEEDBACK_RECEIVED)
+    return _arrived(inner, closed or steps.judge(inner.value, now, limits), privacy, privacy.feedback)
 
 
 def completion(one: Incoming, now: datetime, limits: AgeLimits, privacy: Privacy) -> Arrival[CompletionServed]:
     """A completion as the worker takes it in."""
-    return _arrived(one, steps.judge_completion(one.value, now, limits), privacy, privacy.completion)
+    inner, closed = envelopes.unwrapped(one, COMPLETION_SERVED)
+    return _arrived(inner, closed or steps.judge_completion(inner.value, now, limits), privacy, privacy.completion)
 
 
 def tenant_of(value: object, raw: bytes) -> str:

@@ -13,9 +13,12 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from infra.streams import Incoming
+from ingest.steps import Reason
+from matrix.results import DeadLetter
 from matrix.topics import Topic
 
 SPEC_VERSION = "1.0"
@@ -28,6 +31,37 @@ class Unopened:
 
     field: str
     rule: str
+
+
+def unwrapped(one: Incoming, topic: Topic) -> tuple[Incoming, DeadLetter | None]:
+    """A delivery without its envelope, as if its message had come alone; and why not, where it cannot be opened.
+
+    What is kept of an envelope that stays closed shows its data, so that nothing hides from redaction in base64.
+    """
+    try:
+        return _unwrapped(one, opened(one.value, topic))
+    except RecursionError:
+        deep = DeadLetter(Reason.MALFORMED, "nested too deep", "decode")
+        return replace(one, raw=b"", value=None), deep
+
+
+def _unwrapped(one: Incoming, found: object) -> tuple[Incoming, DeadLetter | None]:
+    if found is one.value:
+        return one, None
+    if not isinstance(found, Unopened):
+        return replace(one, raw=_spelt(found), value=found), None
+    envelope = dict(one.value) if isinstance(one.value, Mapping) else {}
+    hidden = _decoded(envelope.pop("data_base64", None))
+    if hidden is not None and envelope.get("data") is None:
+        envelope["data"] = hidden
+    data = envelope.get("data")
+    inner = data if isinstance(data, Mapping) else envelope
+    letter = DeadLetter(Reason.UNKNOWN_ENVELOPE, f"{found.field}: {found.rule}", "decode", found.field)
+    return replace(one, raw=_spelt(envelope), value=inner), letter
+
+
+def _spelt(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=True).encode()
 
 
 def opened(value: object, topic: Topic) -> object | Unopened:
@@ -62,11 +96,19 @@ def _data(value: Mapping[str, Any]) -> object | Unopened:
     encoded = value.get("data_base64")
     if not isinstance(encoded, str):
         return Unopened("data", "required: data, or data_base64 as text")
+    decoded = _decoded(encoded)
+    return Unopened("data_base64", "expected JSON in base64") if decoded is None else decoded
+
+
+def _decoded(encoded: object) -> object:
+    """What JSON in base64 says; None where it is none, or says null, which is no message either."""
+    if not isinstance(encoded, str):
+        return None
     try:
-        decoded: object = json.loads(base64.b64decode(encoded, validate=True), parse_constant=_refuse_constant)
+        found: object = json.loads(base64.b64decode(encoded, validate=True), parse_constant=_refuse_constant)
     except (binascii.Error, ValueError, RecursionError):
-        return Unopened("data_base64", "expected JSON in base64")
-    return decoded
+        return None
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

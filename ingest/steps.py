@@ -38,6 +38,7 @@ class Reason(StrEnum):
     WRONG_TYPE = "wrong_type"
     OUT_OF_RANGE = "out_of_range"
     UNKNOWN_KIND = "unknown_kind"
+    UNKNOWN_ENVELOPE = "unknown_envelope"  # a CloudEvent of another version, type or data format
     TOO_OLD = "too_old"
     IN_THE_FUTURE = "in_the_future"
     NO_CONSENT = "no_consent"
@@ -46,7 +47,14 @@ class Reason(StrEnum):
 
 
 UNDECODABLE = frozenset(
-    {Reason.MALFORMED, Reason.UNKNOWN_FIELD, Reason.MISSING_FIELD, Reason.WRONG_TYPE, Reason.UNKNOWN_KIND}
+    {
+        Reason.MALFORMED,
+        Reason.UNKNOWN_FIELD,
+        Reason.MISSING_FIELD,
+        Reason.WRONG_TYPE,
+        Reason.UNKNOWN_KIND,
+        Reason.UNKNOWN_ENVELOPE,
+    }
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from ingest import schema
+from ingest import arrivals, schema
 from ingest.envelopes import Unopened, opened
+from ingest.steps import UNDECODABLE, AgeLimits, Reason
+from matrix.results import DeadLetter
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
-from tests.fakes.feedback import completion, thumb
+from tests.fakes.feedback import AT, completion, record, thumb
+from tests.fakes.privacy import PRIVACY
 
+LIMITS = AgeLimits(timedelta(days=30), timedelta(minutes=5))
 FITS = Draft202012Validator(schema.of("feedback"))
 
 
@@ -96,3 +101,49 @@ def test_nothing_in_an_envelope_raises_and_what_is_published_as_valid_opens(enve
     found = opened(envelope, FEEDBACK_RECEIVED)
     if FITS.is_valid(envelope):
         assert not isinstance(found, Unopened) or found.field == "data_base64"  # a schema does not look into base64
+
+
+def arrived(envelope: dict[str, Any]) -> Any:
+    (one,) = record(FEEDBACK_RECEIVED.name, 0, envelope)
+    return arrivals.feedback(one, AT, LIMITS, PRIVACY)
+
+
+def test_the_worker_takes_an_envelopes_message_as_if_it_had_come_alone() -> None:
+    alone = arrived(thumb(tenant="clinic"))
+    for envelope in (event(data=thumb(tenant="clinic")), event(data_base64=packed(thumb(tenant="clinic")))):
+        assert arrived(envelope).judged == alone.judged
+        assert (arrived(envelope).tenant, arrived(envelope).kept) == ("clinic", alone.kept)
+
+
+def test_a_message_that_is_refused_is_kept_without_its_envelope() -> None:
+    found = arrived(event(data=thumb(kind="wink")))
+    assert found.judged.reason == Reason.UNKNOWN_KIND
+    assert json.loads(found.kept.text) == thumb(kind="wink")
+
+
+def test_what_an_envelope_hides_in_base64_is_redacted_like_all_else() -> None:
+    said = thumb(tenant="clinic", kind="comment", value=None, text="write to ann@example.org")
+    for envelope in (event(data_base64=packed(said), type="other"), event(data_base64=packed(said), specversion="2.0")):
+        found = arrived(envelope)
+        assert (found.judged.reason, found.tenant) == (Reason.UNKNOWN_ENVELOPE, "clinic")
+        kept = json.loads(found.kept.text)
+        assert "ann@example.org" not in found.kept.text
+        assert ("data_base64" in kept, kept["data"]["kind"]) == (False, "comment")
+
+
+def test_nothing_is_kept_of_a_closed_envelope_without_consent() -> None:
+    assert arrived(event(data=thumb(consent=False), type="other")).kept.text == ""
+
+
+def test_an_envelope_of_an_unknown_version_counts_towards_a_run_that_stops_the_stream() -> None:
+    assert arrived(event(specversion="0.3")).judged.reason in UNDECODABLE
+
+
+def test_no_depth_of_nesting_stops_the_worker() -> None:
+    for depth in (*range(300, 1000, 10), 5000):
+        deep = "[" * depth + "]" * depth
+        inner = base64.b64encode(f'{{"data": {deep}}}'.encode()).decode()
+        plain = json.dumps(event(data=0)).replace('"data": 0', f'"data": {deep}')
+        for body in (plain, json.dumps(event(data_base64=inner))):
+            (one,) = record(FEEDBACK_RECEIVED.name, 0, body.encode())
+            assert isinstance(arrivals.feedback(one, AT, LIMITS, PRIVACY).judged, DeadLetter)
