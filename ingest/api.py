@@ -11,13 +11,13 @@ import json
 import logging
 from typing import Annotated, Any
 
-from fastapi import Body, Depends, FastAPI, Header, Query
+from fastapi import Body, Depends, FastAPI, Header
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter, ValidationError
 
-from infra.access import AccessKeys, Scope
+from infra.access import AccessKeys, Principal, Scope
 from infra.http import make_api, problem, require
-from ingest import service, steps
+from ingest import dead_letters_api, service, steps
 from ingest.gateway import Gateway
 from ingest.steps import Reason
 from ingest.tensorzero import FeedbackRequest, to_event
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 ACCEPTED = 202
 UNAVAILABLE = 503
-MOST_LETTERS = 1000
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
@@ -41,6 +40,7 @@ def make_gateway(gateway: Gateway, *, keys: AccessKeys, max_body_bytes: int) -> 
     _add_feedback(api, gateway)
     _add_completions(api, gateway)
     _add_views(api, gateway)
+    dead_letters_api.add_routes(api, gateway)
     return api
 
 
@@ -104,14 +104,7 @@ def _add_completions(api: FastAPI, gateway: Gateway) -> None:
 
 
 def _add_views(api: FastAPI, gateway: Gateway) -> None:
-    @api.get("/v1/counts", dependencies=[Depends(require(Scope.VIEW))], tags=["views"])
-    def counts() -> dict[str, Any]:
-        """What became of all feedback: received = accepted + duplicate + dead + pending."""
-        return service.counts(gateway.database)
-
-    @api.get("/v1/dead-letters", dependencies=[Depends(require(Scope.VIEW))], tags=["views"])
-    def dead_letters(
-        reason: Reason | None = None, limit: Annotated[int, Query(ge=1, le=MOST_LETTERS)] = 100
-    ) -> dict[str, Any]:
-        """What was set aside, the newest first."""
-        return {"dead_letters": service.dead_letters(gateway.database, reason=reason, limit=limit)}
+    @api.get("/v1/counts", tags=["views"])
+    def counts(principal: Annotated[Principal, Depends(require(Scope.VIEW))]) -> dict[str, Any]:
+        """What became of all feedback of the key's tenant: received = accepted + duplicate + dead + pending."""
+        return service.counts(gateway.database, principal.tenant)

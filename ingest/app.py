@@ -61,6 +61,7 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
         random_bytes=secrets.token_bytes,
         privacy=Privacy(settings.required_pseudonym_secret()),
         audit_rate=settings.audit_rate,
+        limits=settings.age_limits,
     )
     application = assemble(gateway, keys=AccessKeys(database, clock), max_body_bytes=settings.max_body_bytes)
 

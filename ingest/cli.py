@@ -6,7 +6,7 @@ import click
 
 from infra.console import echo_json
 from infra.http import ApiClient
-from ingest import app, schema_cli
+from ingest import app, dead_letters_cli, schema_cli
 from ingest.reconciliation import COUNTED
 from ingest.replay_cli import replay_command
 from ingest.settings import IngestSettings
@@ -45,29 +45,10 @@ def counts(*, as_json: bool) -> None:
         click.echo(f"  dead: {reason:24}{number:>6}")
 
 
-@commands.group(name="dead-letters")
-def dead_letters() -> None:
-    """What was set aside, and why."""
-
-
-@dead_letters.command(name="list")
-@click.option("--reason", help="Only those with this reason.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object a line.")
-def list_dead_letters(*, reason: str | None, limit: int, as_json: bool) -> None:
-    """List dead letters, the newest first."""
-    query = {"limit": str(limit)} | ({"reason": reason} if reason else {})
-    for letter in _client(IngestSettings.load()).get("/v1/dead-letters", **query)["dead_letters"]:
-        if as_json:
-            echo_json(letter)
-        else:
-            where = f"{letter['topic']}/{letter['partition']}@{letter['offset']}.{letter['position']}"
-            click.echo(f"{letter['set_aside_at']}  {letter['reason']:20}{where}  {letter['detail']}")
-
-
 def _client(settings: IngestSettings) -> ApiClient:
     return ApiClient(settings.gateway_url, settings.api_key.get_secret_value() if settings.api_key else None)
 
 
+commands.add_command(dead_letters_cli.commands)
 commands.add_command(replay_command)
 commands.add_command(schema_cli.command)

@@ -12,6 +12,7 @@ from infra.database import Database
 from ingest.ids import RANDOM_BYTES, uuid7
 from ingest.privacy import Privacy
 from ingest.routes import RouteTable
+from ingest.steps import AgeLimits
 from matrix.messages.base import Message
 from matrix.ports import Clock, OutgoingMessage
 from matrix.topics import Topic
@@ -37,6 +38,7 @@ class Gateway:
     random_bytes: Callable[[int], bytes]
     privacy: Privacy
     audit_rate: float = 0.0  # share of completions whose user is asked for feedback by lot
+    limits: AgeLimits = field(default_factory=AgeLimits)  # by which a replay judges
     routes: RouteTable = field(default_factory=RouteTable)
 
     def new_id(self) -> str:

@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlmodel import Session
+
 from infra.database import Database
 from ingest import outcomes, repository, repository_letters, steps
 from ingest.outcomes import SetAside, delivery_key
-from ingest.repository import DeliveryKey, Known, Waiting
+from ingest.repository import DeliveryKey, Known
 from ingest.repository_letters import Selection
 from ingest.steps import Arrival, First, Kept, Key, Reason, State
 from ingest.tables import CompletionRow
@@ -60,11 +62,16 @@ def receive_completions(database: Database, arrivals: Sequence[Arrival[Completio
         repository.take_turn(session)
         keys = sorted({steps.completion_key(one) for one in completions})
         new, dead = sort_out(arrivals, repository.completion_fingerprints(session, keys), now)
-        repository.add_completions(session, list(new.values()))
-        outcomes.tell_of_completions(session, new.values())
-        waiting = repository.accept_waiting(session, sorted(new))
-        outcomes.accept(session, beside(waiting, new))
+        store_completions(session, new)
         outcomes.set_aside(session, dead, now)
+
+
+def store_completions(session: Session, new: Mapping[Key, CompletionRow]) -> None:
+    """Within a transaction: store and tell of completions, and accept the feedback that waited for them."""
+    repository.add_completions(session, list(new.values()))
+    outcomes.tell_of_completions(session, new.values())
+    waiting = [FeedbackEvent.model_validate_json(one.body) for one in repository.accept_waiting(session, sorted(new))]
+    outcomes.accept(session, ((event, new[steps.completion_key(event)].body) for event in waiting))
 
 
 def sort_out(
@@ -85,12 +92,6 @@ def sort_out(
         elif key not in stored:
             new.setdefault(key, row)
     return new, dead
-
-
-def beside(waiting: Sequence[Waiting], completions: Mapping[Key, CompletionRow]) -> list[tuple[FeedbackEvent, str]]:
-    """Events that waited, each with the body of its completion."""
-    events = [FeedbackEvent.model_validate_json(one.body) for one in waiting]
-    return [(event, completions[steps.completion_key(event)].body) for event in events]
 
 
 def give_up_waiting(database: Database, now: datetime, ttl: timedelta, *, tenant: str | None = None) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from infra.settings import Settings
+from ingest.steps import AgeLimits
 from matrix.errors import InvalidInput
 
 LEAST_SECRET = 32  # characters; people's names are few, so a short secret would let anyone try them all
@@ -43,6 +44,11 @@ class IngestSettings(Settings):
             remedy = f"{LEAST_SECRET} random characters or more, the same for every process and kept"
             raise InvalidInput(field="PLUMBLINE_PSEUDONYM_SECRET", value="(not set)", remedy=remedy)
         return self.pseudonym_secret.get_secret_value().encode()
+
+    @property
+    def age_limits(self) -> AgeLimits:
+        """Which times of occurrence are believed."""
+        return AgeLimits(self.max_age, self.max_skew)
 
     @property
     def max_age(self) -> timedelta:

@@ -70,8 +70,8 @@ class State(StrEnum):
 class AgeLimits:
     """Which times of occurrence are believed."""
 
-    max_age: timedelta
-    max_skew: timedelta
+    max_age: timedelta = timedelta(days=30)
+    max_skew: timedelta = timedelta(minutes=5)
 
 
 def decode(value: object, model: type[M]) -> Ok[M] | DeadLetter:

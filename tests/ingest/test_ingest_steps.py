@@ -19,7 +19,7 @@ from matrix.results import DeadLetter, Ok
 from tests.fakes.feedback import AT, completion, thumb
 from tests.fakes.privacy import PRIVACY
 
-LIMITS = AgeLimits(max_age=timedelta(days=30), max_skew=timedelta(minutes=5))
+LIMITS = AgeLimits()
 
 deep: list[Any] = []
 for _ in range(900):

@@ -26,7 +26,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.feedback import AT, completion, record, thumb
 from tests.fakes.privacy import PRIVACY
 
-LIMITS = AgeLimits(max_age=timedelta(days=30), max_skew=timedelta(minutes=5))
+LIMITS = AgeLimits()
 EVENTS, COMPLETIONS = 6, 4
 TABLES = ("ingest.deliveries", "ingest.feedback", "ingest.completions", "ingest.dead_letters", "infra.outbox")
 
