@@ -30,9 +30,13 @@ class EventTooLarge(ValueError):
 
 
 def written(data: Mapping[str, Any] | str) -> bytes:
-    """One event on one line."""
-    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    """One event on one line. ValueError for what JSON or UTF-8 cannot spell."""
+    text = data if isinstance(data, str) else _spelt(data)
     return f"data: {text.translate(_ESCAPED)}\n\n".encode()
+
+
+def _spelt(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class EventReader:

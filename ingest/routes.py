@@ -1,5 +1,7 @@
 """Where `policy@alias` leads, rebuilt from the compacted topic route.changed.v1.
 
+`policy@7` and `policy@sha256:<digest>` name one adapter among those that are routed: nothing is shared out then.
+
 Every gateway reads the whole topic at its start, outside of any consumer group, and follows it; serving goes on
 while the registry is away. Of a key the record with the latest `at` stands, of equals the last: a relay that sends
 again after a crash cannot move an alias back.
@@ -21,6 +23,7 @@ from matrix.topics import ROUTE_CHANGED
 log = logging.getLogger(__name__)
 
 DEFAULT_ALIAS = "champion"
+PINNED = "sha256:"
 RETRY_S = 1.0
 
 
@@ -61,13 +64,27 @@ class RouteTable:
         return dict(sorted(self._routes.items()))
 
     def resolve(self, model: str) -> RouteChanged:
-        """`policy@alias`, or a policy for its champion. Raises NoRouteYet or UnknownModel."""
+        """`policy@alias`, a policy for its champion, or one routed adapter. Raises NoRouteYet or UnknownModel."""
         if not self._routes:
             raise NoRouteYet
-        found = self._routes.get(model if "@" in model else f"{model}@{DEFAULT_ALIAS}")
+        found = self._routes.get(model if "@" in model else f"{model}@{DEFAULT_ALIAS}") or self._pinned(model)
         if found is None:
             raise UnknownModel(name=model, known=tuple(self.routes()))
         return found
+
+    def _pinned(self, model: str) -> RouteChanged | None:
+        """The route to the one adapter that `policy@version` or `policy@sha256:<digest>` names."""
+        policy, _, which = model.partition("@")
+        for adapter in (one for route in self._routes.values() if route.policy == policy for one in _adapters(route)):
+            if which in (f"{PINNED}{adapter.adapter_digest}", str(adapter.version)):
+                return adapter
+        return None
+
+
+def _adapters(route: RouteChanged) -> list[RouteChanged]:
+    """Its adapters, each as a route that leads to it alone."""
+    alone = route.model_copy(update={"splits": ()})
+    return [alone, *(alone.model_copy(update=split.model_dump(exclude={"share"})) for split in route.splits)]
 
 
 async def follow(table: RouteTable, bootstrap: str) -> None:

@@ -11,13 +11,14 @@ from matrix.messages.base import DEFAULT_TENANT, Identifier, Message, Moment, Te
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 MAX_CHARACTERS = 150_000  # of prompt and completion together: six bytes each at worst stay below MAX_RECORD_BYTES
+MAX_CONTENT = 100_000  # characters of one turn
 
 
 class ChatMessage(Value):
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant"]
-    content: Annotated[str, StringConstraints(max_length=100_000)]
+    content: Annotated[str, StringConstraints(max_length=MAX_CONTENT)]
 
 
 class CompletionServed(Message):
@@ -30,7 +31,7 @@ class CompletionServed(Message):
     conversation_id: Identifier | None = None
     user_id: Identifier | None = None
     prompt: tuple[ChatMessage, ...] = Field(min_length=1)
-    completion: Annotated[str, StringConstraints(max_length=100_000)]
+    completion: Annotated[str, StringConstraints(max_length=MAX_CONTENT)]
     served_at: Moment
     propensity: float = Field(default=1.0, gt=0, le=1)  # probability with which the route chose this adapter
     audited: StrictBool = False  # this user was asked for feedback by lot: who answers unasked is no random sample

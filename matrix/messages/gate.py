@@ -83,6 +83,7 @@ class VersionPromoted(Message):
 class Split(Value):
     """Another adapter that serves a share of an alias's conversations."""
 
+    version: int
     served_name: str  # the model name at the policy server
     adapter_digest: Digest
     share: float = Field(gt=0, lt=1)
