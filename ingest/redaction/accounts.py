@@ -16,7 +16,7 @@ IBAN_LENGTH = {  # by country, from the registry of ISO 13616; others are taken 
 }  # fmt: skip
 CARD = re.compile(r"(?<![\w.+-])\d(?:[ -]?\d){11,18}(?![\w-]|\.\d)")
 CARD_BEGIN = re.compile(r"4|5[1-5]|2[2-7]|3[0-9]|6[0-9]|5[06-9]|1800|2131")  # networks' issuer numbers
-ABOUT_CARDS = re.compile(r"card|visa|master|maestro|amex|credit|debit|billing|cvv|expir", re.IGNORECASE)
+ABOUT_CARDS = re.compile(r"card|\bcc\b|visa|master|maestro|amex|credit|debit|billing|cvv|expir", re.IGNORECASE)
 
 
 def ibans(text: str) -> Iterator[Finding]:
@@ -45,12 +45,12 @@ def passes_mod_97(compact: str) -> bool:
 
 
 def cards(text: str) -> Iterator[Finding]:
-    """Luhn and an issuer's first digits; 12 digits are a card only where cards are spoken of."""
+    """Luhn, and an issuer's first digits or a word about cards; 12 and 13 digits only with the word."""
     for found in CARD.finditer(text):
         digits = re.sub(r"[ -]", "", found.group())
-        if not passes_luhn(digits) or not CARD_BEGIN.match(digits):
+        if not passes_luhn(digits):
             continue
-        if len(digits) >= 14 or before(text, found.start(), ABOUT_CARDS, 60):
+        if before(text, found.start(), ABOUT_CARDS, 60) or (len(digits) >= 14 and CARD_BEGIN.match(digits)):
             yield Finding(found.start(), found.end(), Kind.CARD, sure=True)
 
 

@@ -30,13 +30,15 @@ class Kind(StrEnum):
     LOCATION = "LOCATION"
     ORGANISATION = "ORGANISATION"
     ORIGIN = "ORIGIN"  # nationality, religion or political group
-    AGE = "AGE"
+    AGE = "AGE"  # below 90
+    PERIOD = "PERIOD"  # a year or a weekday
+    COUNTRY = "COUNTRY"
     TITLE = "TITLE"  # Mr, Dr, and professions where they stand beside a name
 
 
-# Found and reported but left in the text: neither says who somebody is (an age of 90 or more is a DATE), and doses
-# hang on ages.
-KEPT = frozenset({Kind.AGE, Kind.TITLE})
+# Found and reported but left in the text: they single nobody out (45 CFR 164.514(b)(2) keeps years, ages below 90 and
+# what is larger than a state), and doses and vaccinations hang on them.
+KEPT = frozenset({Kind.AGE, Kind.PERIOD, Kind.COUNTRY, Kind.TITLE})
 PLACEHOLDER = re.compile(rf"<(?:{'|'.join(Kind)}|REDACTED)>")
 
 

@@ -1,4 +1,4 @@
-"""Numbers that a state, a clinic or a login knows a person by.
+"""Numbers that a state, a clinic or an insurer knows a person by.
 
 A number with check digits is taken on them where its form is unmistakable; any other needs a word beside it.
 NHS numbers: mod 11 (NHS Data Dictionary). US social security numbers: never 000, 666 or 9xx first (SSA).
@@ -83,9 +83,6 @@ OF_PAPERS = words(
     "licen[cs]e",
     "number plate", "license plate", "registration (?:no|number)", "visa (?:no|number)",
 )  # fmt: skip
-OF_LOGINS = words(
-    "password", "passwd", "pwd", "passcode", "api[ _-]?key", "secret", "token", "access key", "pin(?: code| number)?"
-)
 CODE = re.compile(rf"{EDGE}{NUMBERED}[A-Z0-9](?:[A-Z0-9]|[-/ ](?=[A-Z]*\d)){{3,18}}[A-Z0-9]{END}", re.IGNORECASE)
 FORMS = (
     Form(Kind.NATIONAL_ID, re.compile(rf"{EDGE}\d{{3}}-\d\d-\d{{4}}{END}"), None, passes_ssn),
@@ -103,25 +100,17 @@ FORMS = (
     Form(Kind.NATIONAL_ID, CODE, OF_STATES),
     Form(Kind.DOCUMENT, CODE, OF_PAPERS),
     Form(Kind.PATIENT_ID, CODE, OF_PATIENTS),
-    Form(
-        Kind.SECRET,
-        re.compile(r"(?<=[:= ])[^\s:=<>]{4,}"),
-        re.compile(OF_LOGINS.pattern + r"(?: is| was)?[:= ]{1,3}$", re.IGNORECASE),
-    ),
 )
-SECRETS = re.compile(r"\b(?:sk|pk|rk|plb|ghp|gho|xox[abp]|AKIA|eyJ)[-_A-Za-z0-9.]{16,}")
 REACH = 30
 
 
 def identifiers(text: str) -> Iterator[Finding]:
-    """Every form of the table, and tokens that begin as issuers' do."""
+    """Every form of the table."""
     for row in FORMS:
-        if row.kind is Kind.SECRET or (row.words is not None and row.words.search(text) is None):
+        if row.words is not None and row.words.search(text) is None:
             continue
         for found in row.form.finditer(text):
             if row.words is not None and before(text, found.start(), row.words, REACH) is None:
                 continue
             if row.check is None or row.check("".join(DIGITS.findall(found.group()))):
                 yield Finding(found.start(), found.end(), row.kind, sure=row.check is not None or row.words is None)
-    for found in SECRETS.finditer(text):
-        yield Finding(found.start(), found.end(), Kind.SECRET, sure=True)

@@ -13,19 +13,28 @@ from ingest.redaction.nearby import after, before
 
 EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?\d{1,6}\b)?"
 NUMBER = re.compile(
-    rf"(?<![\w.,/@#$£€-])(?:\+ ?|\(\+)?(?<!\d)\(?\d(?:[ .\-/()]{{0,3}}\d){{5,16}}\)?{EXTENSION}(?![\w@]|[.,]\d)",
+    rf"(?<![\w./@#$£€-])(?<!\d,)(?:\+ ?|\(\+)?(?<!\d)\(?\d(?:[ .\-/()]{{0,3}}\d){{5,16}}\)?{EXTENSION}(?![\w@]"
+    rf"|[.,]\d)",
     re.IGNORECASE,
 )
 SAID_BEFORE = re.compile(
-    r"\b(?:phone|tel|telephone|mobile|cell|fax|whatsapp|desk|landline|call(?:ed|ing)?|ring|text|sms|dial|reach|contact)\b"
+    r"\b(?:phone|tel|telephone|mobile|cell|fax|whatsapp|desk|landline|call(?:ed|ing)?|ring|text|sms|messages?"
+    r"|answer(?:s|ed|ing)?|registered|dial|reach|contact)\b"
     r"|☎|📞",
     re.IGNORECASE,
 )
-SAID_AFTER = re.compile(r"^\W{0,3}(?:office|home|mobile|work|fax|cell|phone|desk)\b", re.IGNORECASE)
+SAID_AFTER = re.compile(r"\W{0,3}(?:office|home|mobile|work|fax|cell|phone|desk)\b", re.IGNORECASE)
 NORTH_AMERICAN = re.compile(r"(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}")
+LEAST = 7  # digits; fewer are emergency numbers and codes for text messages, which people must be able to read
+SERVICE = re.compile(  # free of charge, so a helpline's: North America, the United Kingdom, Europe's harmonised 116
+    r"(?:\+?1[ .-]?)?\(?8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]?\d{4}|080[08][ -]?\d{3}[ -]?\d{3,4}"
+    r"|116[ -]?\d{3}$"
+)
 TRUNK = re.compile(r"\(?0\d")  # a national number as most countries write it
 UNIT = re.compile(
-    r"^ ?(?:mg|ml|mcg|µg|g|kg|iu|mmol|mm|cm|m|km|%|€|\$|£|eur|usd|times|people|years?|steps|kcal|cal)\b", re.IGNORECASE
+    r"^ ?(?:mg|ml|mcg|µg|g|kg|iu|mmol|mm|cm|m|km|%|€|\$|£|eur|usd|times|people|years?|steps|kcal"
+    r"|cal)\b",
+    re.IGNORECASE,
 )
 
 
@@ -35,7 +44,7 @@ def phones(text: str) -> Iterator[Finding]:
         number = found.group()
         main = re.split(r"[xe]", number, maxsplit=1, flags=re.IGNORECASE)[0]
         digits = sum(character.isdigit() for character in main)
-        if digits > 15 or UNIT.match(text[found.end() : found.end() + 8]):
+        if not LEAST <= digits <= 15 or SERVICE.match(main) or UNIT.match(text[found.end() : found.end() + 8]):
             continue
         if _has_a_phones_form(main, digits) or _is_called_a_phone(text, found.start(), found.end()):
             yield Finding(found.start(), found.end(), Kind.PHONE)

@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from ingest.redaction.findings import Finding, Kind
 
 LOCAL = r"[\w.+%'&/=~^-]"  # of RFC 5322's atoms those that occur
-EMAIL = re.compile(rf"(?<!{LOCAL}){LOCAL}++@(?:[\w-]++\.)++[^\W\d_][\w-]*+|(?<!{LOCAL}){LOCAL}++@\[[\da-fA-F:.]++\]")
+EMAIL = re.compile(
+    rf"(?<!{LOCAL}){LOCAL}++@(?:[\w-]++\.(?=\w))++[^\W\d_][\w-]*+|(?<!{LOCAL}){LOCAL}++@\[[\da-fA-F:.]++\]"
+)
 SPELLED_EMAIL = re.compile(  # "jane at example dot org", "jane [at] example.org"
-    r"(?<![\w.])[\w.+-]++ ?(?:\[at\]|\(at\)|\bat\b) ?[\w-]++(?: ?(?:\[dot\]|\(dot\)|\bdot\b) ?[\w-]++)++", re.IGNORECASE
+    r"(?<![\w.+-])[\w.+-]++ ?(?:\[at\]|\(at\)|\bat\b) ?[\w-]++(?: ?(?:\[dot\]|\(dot\)"
+    r"|\bdot\b) ?[\w-]++)++",
+    re.IGNORECASE,
 )
 SUFFIXES = (  # of host names without a scheme: those that end no sentence and no file name
     "com|org|net|edu|gov|info|biz|io|dev|app|health|care|nhs|eu|uk|de|fr|es|nl|pl|cz|dk|se|fi|gr|pt|ch|at|be|ie|hu"
@@ -22,7 +26,7 @@ SUFFIXES = (  # of host names without a scheme: those that end no sentence and n
 )
 URL = re.compile(
     rf"(?<![\w@.-])(?:(?:https?|ftps?|wss?)://[^\s<>\"'`]++|www\.[^\s<>\"'`]++"
-    rf"|(?:[a-z0-9-]++\.)++(?:(?<=\.)(?:{SUFFIXES}))(?![\w-]|\.\w)(?::\d+)?(?:[/?#][^\s<>\"'`]*+)?)",
+    rf"|(?:[a-z0-9-]++\.(?=\w))++(?:{SUFFIXES})(?![\w-]|\.\w)(?::\d+)?(?:[/?#][^\s<>\"'`]*+)?)",
     re.IGNORECASE,
 )
 TRAILING = ".,;:!?)]}…»"
