@@ -115,18 +115,19 @@ def make_api(
     return app
 
 
-_bearer = HTTPBearer(auto_error=False)
+bearer = HTTPBearer(auto_error=False)
 
 
-def require(scope: Scope) -> Callable[..., Awaitable[Principal]]:
-    """A dependency: the caller, whose key must carry `scope` and may not send faster than it may."""
+def require(scope: Scope, *others: Scope) -> Callable[..., Awaitable[Principal]]:
+    """A dependency: the caller, whose key must carry `scope` (or one of the others) and may not send too fast."""
 
     async def authenticated(
-        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
     ) -> Principal:
         state = request.app.state
         principal = await authenticate(state.keys, credentials.credentials if credentials else None)
-        ensure_scope(principal, scope)
+        if not principal.scopes.intersection(others):
+            ensure_scope(principal, scope)
         if state.limits is not None:
             state.limits.take(principal.key_id, tenant=principal.tenant)
         return principal

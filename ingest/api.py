@@ -1,110 +1,122 @@
-"""The gateway's HTTP side for feedback, logged completions and counts; ingest.chat is the chat proxy.
+"""The gateway's HTTP side: hot routes (ingest.feedback_api), logged completions, and what became of things.
 
-An event is acknowledged once Kafka's in-sync replicas have it, and not before: a broker that is away answers 503
-with Retry-After, and the client sends again. A retry must carry the event's id (`id` or Idempotency-Key), or the two
-may be counted as two events: where the client gave none, the 503 names the one it was given as `feedback_id`.
+What is sent is acknowledged once Kafka's in-sync replicas have it, and not before; people's words are redacted before
+they leave this process. ingest.chat is the chat proxy.
 """
 
 from __future__ import annotations
 
-import json
-import logging
+import asyncio
+import time
 from typing import Annotated, Any
 
-from fastapi import Body, Depends, FastAPI, Header
+from fastapi import Body, Depends, FastAPI
 from fastapi.responses import JSONResponse
-from pydantic import TypeAdapter, ValidationError
 
 from infra.access import AccessKeys, Principal, Scope
-from infra.http import make_api, problem, require
-from ingest import dead_letters_api, service, steps
+from infra.http import make_api, require
+from infra.limits import RateLimits
+from ingest import dead_letters_api, feedback_api, service, steps
+from ingest.consent import completion_without_words
+from ingest.feedback_api import FeedbackDoor
+from ingest.feedback_schema import inlined, json_body, problems
 from ingest.gateway import Gateway
-from ingest.steps import Reason
-from ingest.tensorzero import FeedbackRequest, to_event
-from matrix.errors import InvalidInput, Transient
-from matrix.messages.base import Identifier
+from ingest.intake import BIG_CHARACTERS, Intake
+from ingest.known import Lookup, Recent
+from ingest.words import words_of
+from matrix.errors import InvalidInput, NotFound
+from matrix.messages.base import DEFAULT_TENANT
 from matrix.messages.completion import CompletionServed
+from matrix.messages.feedback import FeedbackEvent
 from matrix.results import DeadLetter
-from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
-
-log = logging.getLogger(__name__)
+from matrix.topics import COMPLETION_SERVED
 
 ACCEPTED = 202
-UNAVAILABLE = 503
-_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+UNLIMITED = 1e9  # events a second
+LOGGED = {
+    "completion_id": "chatcmpl-8f0c",
+    "policy": "clinic-assistant",
+    "adapter_digest": "0" * 64,
+    "prompt": [{"role": "user", "content": "May I take ibuprofen with food?"}],
+    "completion": "Yes, with food is better for your stomach.",
+    "served_at": "2026-01-01T09:00:00Z",
+}
 
 
-def make_gateway(gateway: Gateway, *, keys: AccessKeys, max_body_bytes: int) -> FastAPI:
+def make_gateway(
+    gateway: Gateway, *, keys: AccessKeys, max_body_bytes: int, limits: RateLimits | None = None
+) -> FastAPI:
     """The application without its chat side and without a lifespan; app.py puts both to it."""
-    api = make_api("Plumbline gateway", keys=keys, max_body_bytes=max_body_bytes)
-    _add_feedback(api, gateway)
+    limits, words = limits or RateLimits(UNLIMITED, time.monotonic), words_of(gateway.privacy)
+    api = make_api("Plumbline gateway", keys=keys, max_body_bytes=max_body_bytes, limits=limits, words=words)
+    recent = Recent()
+    lookup = Lookup(lambda events, completions: service.known(gateway.database, events, completions))
+    intake = Intake(gateway.publisher, gateway.privacy, lookup, recent)
+    door = FeedbackDoor(gateway, intake, keys, limits, words)
+    feedback_api.add_routes(api, door, max_body_bytes=max_body_bytes)
     _add_completions(api, gateway)
-    _add_views(api, gateway)
+    _add_views(api, gateway, recent)
     dead_letters_api.add_routes(api, gateway)
     return api
-
-
-def _add_feedback(api: FastAPI, gateway: Gateway) -> None:
-    @api.post("/v1/feedback", status_code=ACCEPTED, dependencies=[Depends(require(Scope.FEEDBACK))], tags=["feedback"])
-    @api.post("/feedback", status_code=ACCEPTED, dependencies=[Depends(require(Scope.FEEDBACK))], tags=["feedback"])
-    async def give_feedback(
-        body: FeedbackRequest, idempotency_key: Annotated[str | None, Header()] = None
-    ) -> JSONResponse:
-        """Take one thing that one person said about one completion."""
-        event_id = _event_id(body.id, idempotency_key) or gateway.new_id()
-        event = to_event(body, event_id, gateway.clock.now())
-        if body.dryrun:
-            return JSONResponse({"feedback_id": event_id, "status": "valid"})
-        try:
-            await gateway.send(FEEDBACK_RECEIVED, event.completion_id, event)
-        except Transient as error:
-            return _try_again(event_id, error)
-        return JSONResponse({"feedback_id": event_id, "status": "accepted"}, status_code=ACCEPTED)
-
-
-def _try_again(event_id: str, error: Transient) -> JSONResponse:
-    """The event may or may not have arrived; sent again under this id it counts once."""
-    log.warning("event is not acknowledged", extra={"error": type(error).__name__, "reason": str(error)})
-    told = problem(UNAVAILABLE, type(error).__name__, str(error))
-    content = json.loads(bytes(told.body)) | {"feedback_id": event_id}
-    return JSONResponse(content, UNAVAILABLE, {"Retry-After": told.headers["Retry-After"]}, told.media_type)
-
-
-def _event_id(in_body: str | None, header: str | None) -> str | None:
-    if header is None:
-        return in_body
-    if in_body not in (None, header):
-        raise InvalidInput(field="id", value=in_body, remedy="the same as the header Idempotency-Key, or left out")
-    try:
-        return _IDENTIFIER.validate_python(header)
-    except ValidationError:
-        raise InvalidInput(field="Idempotency-Key", value=header, remedy="1 to 128 printable characters") from None
 
 
 def _add_completions(api: FastAPI, gateway: Gateway) -> None:
     @api.post(
         "/v1/completions/log",
         status_code=ACCEPTED,
-        dependencies=[Depends(require(Scope.FEEDBACK))],
         tags=["completions"],
-        openapi_extra={
-            "requestBody": {"content": {"application/json": {"schema": CompletionServed.model_json_schema()}}}
-        },
+        responses=problems(400, 401, 403, 413, 422, 429, 503),
+        openapi_extra={"requestBody": json_body(inlined(CompletionServed), {"completion": LOGGED})},
     )
-    async def log_completion(body: Annotated[Any, Body()]) -> dict[str, str]:
+    async def log_completion(
+        body: Annotated[Any, Body()], principal: Annotated[Principal, Depends(require(Scope.FEEDBACK))]
+    ) -> JSONResponse:
         """Log a completion that a service's own model wrote, so that feedback can be credited."""
-        match steps.decode(body, CompletionServed):
-            case DeadLetter(reason=Reason.MALFORMED, detail=detail):
-                raise InvalidInput(field="body", value="", remedy=detail)
-            case DeadLetter(detail=detail, field=field):
-                raise InvalidInput(field=field or "body", value="", remedy=detail)
-            case completion:
-                await gateway.send(COMPLETION_SERVED, completion.value.completion_id, completion.value)
-        return {"completion_id": completion.value.completion_id}
+        completion = await _redacted(gateway, _completion(body, principal.tenant))
+        await gateway.send(COMPLETION_SERVED, completion.completion_id, completion)
+        return JSONResponse({"completion_id": completion.completion_id}, ACCEPTED)
 
 
-def _add_views(api: FastAPI, gateway: Gateway) -> None:
+def _completion(body: Any, tenant: str) -> CompletionServed:
+    match steps.decode(body, CompletionServed):
+        case DeadLetter(detail=detail, field=field):
+            raise InvalidInput(field=field or "body", value=None, remedy=detail.removeprefix(f"{field}: "))
+        case decoded:
+            completion = decoded.value
+    if completion.tenant not in (tenant, DEFAULT_TENANT):
+        raise InvalidInput(field="tenant", value=completion.tenant, remedy="left out: it is the key's")
+    return completion.model_copy(update={"tenant": tenant})
+
+
+async def _redacted(gateway: Gateway, completion: CompletionServed) -> CompletionServed:
+    if not completion.consent:
+        return completion_without_words(completion)
+    characters = len(completion.completion) + sum(len(message.content) for message in completion.prompt)
+    if characters <= BIG_CHARACTERS:
+        return gateway.privacy.completion(completion)
+    return await asyncio.to_thread(gateway.privacy.completion, completion)
+
+
+def _add_views(api: FastAPI, gateway: Gateway, recent: Recent) -> None:
     @api.get("/v1/counts", tags=["views"])
     def counts(principal: Annotated[Principal, Depends(require(Scope.VIEW))]) -> dict[str, Any]:
         """What became of all feedback of the key's tenant: received = accepted + duplicate + dead + pending."""
         return service.counts(gateway.database, principal.tenant)
+
+    @api.get("/v1/feedback/{event_id:path}", tags=["feedback"], responses=problems(401, 403, 429, 503))
+    def feedback_status(
+        event_id: str, principal: Annotated[Principal, Depends(require(Scope.VIEW, Scope.FEEDBACK))]
+    ) -> dict[str, Any]:
+        """What became of an event: received, matched, pending, or set aside with the reason."""
+        found = service.find_feedback(gateway.database, principal.tenant, event_id)
+        return found or _received(recent, principal.tenant, event_id)
+
+
+def _received(recent: Recent, tenant: str, event_id: str) -> dict[str, Any]:
+    """Of an event that this gateway has lately taken and the worker has not read yet."""
+    payload = recent.payload((tenant, event_id))
+    if payload is None:
+        raise NotFound(what="feedback", name=event_id)
+    event = FeedbackEvent.model_validate_json(payload)
+    told = {"feedback_id": event_id, "status": "received", "completion_id": event.completion_id}
+    return told | {"kind": event.kind, "received_at": None}

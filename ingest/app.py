@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -16,6 +17,8 @@ from fastapi import FastAPI
 from infra.access import AccessKeys
 from infra.clock import SystemClock
 from infra.database import Database
+from infra.direct import DirectProtocol
+from infra.limits import RateLimits
 from infra.outbox import CANNOT_GO_ON, OutboxRelay
 from infra.publishing import AsyncKafkaPublisher, KafkaPublisher
 from infra.streams import make_app, run_worker
@@ -33,7 +36,16 @@ RECONNECT_S = 1.0
 def serve(settings: IngestSettings, *, host: str, port: int) -> None:
     """Run the gateway until it is told to end."""
     # One JSON line a request would cost more than the request; what fails is logged by infra.http.
-    uvicorn.run(build_gateway(settings), host=host, port=port, log_config=None, access_log=False)
+    uvicorn.run(
+        build_gateway(settings),
+        host=host,
+        port=port,
+        http=DirectProtocol,
+        loop="uvloop",
+        proxy_headers=False,
+        log_config=None,
+        access_log=False,
+    )
 
 
 def work(settings: IngestSettings) -> None:
@@ -63,7 +75,10 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
         audit_rate=settings.audit_rate,
         limits=settings.age_limits,
     )
-    application = assemble(gateway, keys=AccessKeys(database, clock), max_body_bytes=settings.max_body_bytes)
+    limits = RateLimits(settings.rate_per_s, time.monotonic)
+    application = assemble(
+        gateway, keys=AccessKeys(database, clock), max_body_bytes=settings.max_body_bytes, limits=limits
+    )
 
     @asynccontextmanager
     async def connected(_: FastAPI) -> AsyncIterator[None]:
@@ -80,9 +95,9 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
     return application
 
 
-def assemble(gateway: Gateway, *, keys: AccessKeys, max_body_bytes: int) -> FastAPI:
+def assemble(gateway: Gateway, *, keys: AccessKeys, max_body_bytes: int, limits: RateLimits | None = None) -> FastAPI:
     """The gateway's application on connections that somebody else opens and closes."""
-    application = api.make_gateway(gateway, keys=keys, max_body_bytes=max_body_bytes)
+    application = api.make_gateway(gateway, keys=keys, max_body_bytes=max_body_bytes, limits=limits)
     chat.add_routes(application, gateway)
     return application
 

@@ -13,6 +13,7 @@ from ingest.ids import RANDOM_BYTES, uuid7
 from ingest.privacy import Privacy
 from ingest.routes import RouteTable
 from ingest.steps import AgeLimits
+from matrix.errors import Transient
 from matrix.messages.base import Message
 from matrix.ports import Clock, OutgoingMessage
 from matrix.topics import Topic
@@ -23,6 +24,10 @@ class AsyncPublisher(Protocol):
 
     async def publish(self, messages: Sequence[OutgoingMessage]) -> None:
         """Returns when the broker has acknowledged all, else raises BrokerUnavailable."""
+        ...
+
+    async def publish_each(self, messages: Sequence[OutgoingMessage]) -> Sequence[Transient | None]:
+        """What became of each; raises, before anything is taken, what holds for all."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import AwareDatetime, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from matrix.errors import InvalidInput
-from matrix.messages.base import Identifier, Value
+from matrix.messages.base import DEFAULT_TENANT, Identifier, Value
 from matrix.messages.feedback import FeedbackEvent, FeedbackKind
 
 METRICS: Mapping[str, tuple[FeedbackKind, str]] = {  # metric name -> kind, and the event's field that `value` fills
@@ -46,12 +46,15 @@ class FeedbackRequest(Value):
     consent: StrictBool = True
 
 
-def to_event(body: FeedbackRequest, event_id: str, now: AwareDatetime) -> FeedbackEvent:
+def to_event(
+    body: FeedbackRequest, event_id: str, now: AwareDatetime, *, tenant: str = DEFAULT_TENANT
+) -> FeedbackEvent:
     """InvalidInput names the field of the request that does not fit."""
     if body.metric_name not in METRICS:
         raise InvalidInput(field="metric_name", value=body.metric_name, remedy=f"one of {', '.join(METRICS)}")
     kind, fills = METRICS[body.metric_name]
     fields: dict[str, Any] = {
+        "tenant": tenant,
         "event_id": event_id,
         "completion_id": body.inference_id,
         "kind": kind,

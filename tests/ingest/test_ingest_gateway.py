@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from infra.access import AccessKeys, Scope
 from infra.database import Database
+from infra.direct import DirectProtocol
 from ingest.app import assemble, background
 from ingest.gateway import Gateway
 from ingest.routes import RouteTable
@@ -79,7 +80,7 @@ def door(database: Database, clock: FakeClock) -> Door:
 @pytest.fixture
 def client(door: Door) -> Iterator[httpx.Client]:
     key = door.keys.create("service", [Scope.FEEDBACK, Scope.CHAT, Scope.VIEW])
-    with served(door.app) as url, httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
+    with served(door.app, DirectProtocol) as url, httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
         yield client
 
 
@@ -103,10 +104,10 @@ def test_every_kind_becomes_an_event_keyed_by_its_completion(
     door: Door, client: httpx.Client, sent: dict[str, Any], kind: str, fields: dict[str, Any]
 ) -> None:
     answer = client.post("/v1/feedback", json=sent | {"tags": {"user_id": "u1"}})
-    assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
+    assert (answer.status_code, answer.json()["status"]) == (202, "pending_match")
     (event,) = door.events()
     assert event.event_id == answer.json()["feedback_id"]
-    assert (event.kind, event.user_id, event.occurred_at) == (kind, "u1", AT)
+    assert (event.kind, event.user_id, event.occurred_at) == (kind, PRIVACY.person("default", "u1"), AT)
     assert {name: getattr(event, name) for name in fields} == fields
     assert door.publisher.messages[0].key == "c1"
 
@@ -223,7 +224,7 @@ def test_a_chat_is_answered_by_the_routed_adapter_and_logged_first(door: Door, c
     assert door.policy_server.asked == [{"model": "clinic-assistant-abc", "messages": sent["messages"], "seed": 7}]
     (logged,) = door.completions()
     assert (logged.completion_id, logged.adapter_digest) == (answer.json()["id"], "a" * 64)
-    assert (logged.conversation_id, logged.user_id) == ("s1", "u1")
+    assert (logged.conversation_id, logged.user_id) == ("s1", PRIVACY.person("default", "u1"))
     assert logged.completion == answer.json()["choices"][0]["message"]["content"]
 
 
@@ -253,7 +254,12 @@ def test_an_unknown_model_is_refused_naming_the_known_ones_and_no_route_at_all_m
 
 @pytest.mark.parametrize(
     ("fields", "field"),
-    [({"stream": True}, "stream"), ({"n": 2}, "n"), ({"tools": []}, "tools"), ({"messages": []}, "messages")],
+    [
+        ({"stream_options": {}}, "stream_options"),
+        ({"n": 2}, "n"),
+        ({"tools": []}, "tools"),
+        ({"messages": []}, "messages"),
+    ],
 )
 def test_what_the_chat_does_not_do_is_said(
     door: Door, client: httpx.Client, fields: dict[str, object], field: str

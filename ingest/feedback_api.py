@@ -1,0 +1,182 @@
+"""The hot routes: feedback one at a time and in batches, acknowledged by Kafka before they are answered.
+
+They are written on bytes and headers alone, so that `infra.direct` can answer them without the ASGI round; the same
+functions answer them as ordinary routes, which also gives them their page in the OpenAPI document. A broker that is
+away answers 503 with Retry-After and the client sends again: under the id that it gave, or that the answer names as
+`feedback_id`, an event counts once however often it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from infra.access import AccessKeys, Principal, Scope, ensure_scope
+from infra.direct import Direct, Headers, Reply
+from infra.http import Refusal, Words, authenticate, invalid, problem, refusal_of
+from infra.limits import RateLimits
+from ingest import reading
+from ingest.feedback_schema import BATCH, ONE
+from ingest.gateway import Gateway
+from ingest.intake import Intake, Offer, Status
+from ingest.reading import Unreadable
+from ingest.tensorzero import FeedbackRequest, to_event
+from matrix.errors import PlumblineError, Transient
+
+log = logging.getLogger(__name__)
+
+OK, ACCEPTED, FAULT = 200, 202, 500
+AT_ONCE = 50  # events of a batch between two looks at other requests
+Result = Status | PlumblineError | None  # None: a dryrun that is valid
+
+
+class FeedbackDoor:
+    """Answers the hot routes; raises nothing."""
+
+    def __init__(self, gateway: Gateway, intake: Intake, keys: AccessKeys, limits: RateLimits, words: Words) -> None:
+        self._gateway, self._intake, self._keys, self._limits, self._words = gateway, intake, keys, limits, words
+
+    async def one(self, headers: Headers, body: bytes) -> Reply:
+        """POST /v1/feedback."""
+        event_id = None
+        try:
+            key, idempotency_key = reading.credentials(headers)
+            principal = await self._admitted(key)
+            self._limits.take(principal.key_id, tenant=principal.tenant)
+            request = reading.read_one(body)
+            named = reading.event_id(request.id, idempotency_key)
+            event_id = named or self._gateway.new_id()
+            offer = self._offer(request, principal, event_id, is_named=named is not None)
+            result: Result = None if request.dryrun else (await self._intake.take([offer]))[0]
+        except PlumblineError as error:
+            result = error
+        except Exception as error:  # noqa: BLE001 - what is hot is outside of the application's own net
+            return _fault(error)
+        if isinstance(result, PlumblineError):
+            return self._refused(result, {} if event_id is None else {"feedback_id": event_id})
+        return _told(OK if result is None else ACCEPTED, _row(event_id, result))
+
+    async def batch(self, headers: Headers, body: bytes) -> Reply:
+        """POST /v1/feedback/batch."""
+        try:
+            principal = await self._admitted(reading.credentials(headers)[0])
+            requests = reading.read_batch(body)
+            self._limits.take(principal.key_id, len(requests), tenant=principal.tenant)
+            ids, results = await self._take_all(requests, principal)
+        except PlumblineError as error:
+            return self._refused(error, {})
+        except Exception as error:  # noqa: BLE001 - as above
+            return _fault(error)
+        rows = {"results": [self._result(*one) for one in zip(ids, results, strict=True)]}
+        # One that is not acknowledged makes the whole be sent again: what is acknowledged counts once all the same.
+        lost = next((result for result in results if isinstance(result, Transient)), None)
+        return _told(OK, rows) if lost is None else self._refused(lost, rows)
+
+    async def _take_all(
+        self, requests: Sequence[FeedbackRequest | Unreadable], principal: Principal
+    ) -> tuple[list[str | None], list[Result]]:
+        ids: list[str | None] = []
+        results: list[Result] = []
+        offers: dict[int, Offer] = {}
+        for index, request in enumerate(requests):
+            event_id: str | None = None
+            result: Result = None
+            if isinstance(request, Unreadable):
+                result = request
+            else:
+                event_id = request.id or self._gateway.new_id()
+                try:
+                    offer = self._offer(request, principal, event_id, is_named=request.id is not None)
+                    if not request.dryrun:
+                        offers[index] = offer
+                except PlumblineError as error:
+                    result = error
+            ids.append(event_id)
+            results.append(result)
+            if index % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+        for index, taken in zip(offers, await self._intake.take(list(offers.values())), strict=True):
+            results[index] = taken
+        return ids, results
+
+    async def _admitted(self, key: str | None) -> Principal:
+        principal = await authenticate(self._keys, key)
+        ensure_scope(principal, Scope.FEEDBACK)
+        return principal
+
+    def _offer(self, request: FeedbackRequest, principal: Principal, event_id: str, *, is_named: bool) -> Offer:
+        event = to_event(request, event_id, self._gateway.clock.now(), tenant=principal.tenant)
+        return Offer(event, is_named)
+
+    def _refusal(self, error: PlumblineError) -> Refusal:
+        return invalid(error.found, self._words) if isinstance(error, Unreadable) else refusal_of(error, self._words)
+
+    def _refused(self, error: PlumblineError, more: dict[str, Any]) -> Reply:
+        told = self._refusal(error)
+        if told.status >= FAULT:
+            log.warning("event is not acknowledged", extra={"error": told.title, "reason": told.detail})
+        return _reply(problem(told.status, told.title, told.detail, told.errors, told.retry_after_s), more)
+
+    def _result(self, event_id: str | None, result: Result) -> dict[str, Any]:
+        if not isinstance(result, PlumblineError):
+            return _row(event_id, result)
+        told = self._refusal(result)
+        status = "try_again" if isinstance(result, Transient) else "refused"
+        said = {"code": told.status, "title": told.title, "detail": told.detail, "errors": told.errors}
+        return {"feedback_id": event_id, "status": status} | said
+
+
+def _row(event_id: str | None, result: Status | None) -> dict[str, Any]:
+    return {"feedback_id": event_id, "status": "valid" if result is None else result.value}
+
+
+def _told(status: int, body: dict[str, Any]) -> Reply:
+    return Reply(status, json.dumps(body).encode())
+
+
+def _reply(response: JSONResponse, more: dict[str, Any]) -> Reply:
+    body = bytes(response.body)
+    if more:
+        body = json.dumps(json.loads(body) | more).encode()
+    headers = {name: response.headers[name] for name in ("retry-after", "www-authenticate") if name in response.headers}
+    return Reply(response.status_code, body, str(response.media_type), headers)
+
+
+def _fault(error: Exception) -> Reply:
+    log.error("request broke", exc_info=error)
+    return _reply(problem(FAULT, "InternalError", "this is a fault of the server; its log says more"), {})
+
+
+def add_routes(api: FastAPI, door: FeedbackDoor, *, max_body_bytes: int) -> None:
+    """As hot routes and as ordinary ones."""
+
+    @api.post("/v1/feedback", **ONE)
+    @api.post("/feedback", **ONE)
+    async def give_feedback(request: Request) -> Response:
+        """Take one thing that one person said about one completion.
+
+        The names are TensorZero's. `id`, or the header Idempotency-Key, makes a repeated send harmless; the same id
+        with another body is refused. Feedback may come before the completion that it speaks of, and waits for it.
+        """
+        return _response(await door.one(request.scope["headers"], await request.body()))
+
+    @api.post("/v1/feedback/batch", **BATCH)
+    async def give_feedback_batch(request: Request) -> Response:
+        """Take up to 1,000 events; each is answered for itself, in order, and a bad one costs no other.
+
+        503 where any of them is not acknowledged: send the whole batch again, each event counts once under its id.
+        """
+        return _response(await door.batch(request.scope["headers"], await request.body()))
+
+    routes = {b"/v1/feedback": door.one, b"/feedback": door.one, b"/v1/feedback/batch": door.batch}
+    api.state.direct = Direct(routes, max_body_bytes)
+
+
+def _response(reply: Reply) -> Response:
+    return Response(reply.body, reply.status, dict(reply.headers or {}), reply.media_type)

@@ -1,0 +1,125 @@
+"""What is already known of an event's id and completion, asked of memory first and of the database in few queries.
+
+Every answer here may be missing: whether an event is taken depends on Kafka alone, and the worker decides what was
+not seen here. So a database that is away or slow costs a request at most PATIENCE_S, and then nothing for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from ingest.repository import Known
+from ingest.steps import Key
+from matrix.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 0.5  # for one query
+PAUSE_S = 2.0  # before a database that was away is asked again
+AT_ONCE = 2  # queries under way; what arrives meanwhile shares the next one
+REMEMBER_BYTES = 16 << 20  # of payloads of recent events
+REMEMBER_COMPLETIONS = 50_000
+
+
+Query = Callable[[list[Key], list[Key]], Known]  # blocking; event keys and completion keys in
+
+
+@dataclass(slots=True)
+class _Question:
+    events: set[Key] = field(default_factory=set)
+    completions: set[Key] = field(default_factory=set)
+    answer: asyncio.Future[Known | None] | None = None
+
+
+class Lookup:
+    """Collects the questions of many requests into one query in a thread."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="lookup")
+        self._next = _Question()
+        self._running = 0
+        self._asked_again_at = 0.0  # of the loop's clock
+
+    async def ask(self, events: Collection[Key], completions: Collection[Key]) -> Known | None:
+        """None where the database does not say."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._asked_again_at:
+            return None
+        question = self._next
+        question.events.update(events)
+        question.completions.update(completions)
+        if question.answer is None:
+            question.answer = loop.create_future()
+            if self._running < AT_ONCE:
+                self._running += 1
+                loop.create_task(self._run()).add_done_callback(_ended)
+        return await asyncio.shield(question.answer)
+
+    def close(self) -> None:
+        """Ask nothing more; a query under way is left to end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self) -> None:
+        await asyncio.sleep(0)  # what arrives in this turn of the loop goes along
+        while self._next.answer is not None:
+            question, self._next = self._next, _Question()
+            known = await self._answered(question)
+            if question.answer is not None and not question.answer.done():
+                question.answer.set_result(known)
+        self._running -= 1
+
+    async def _answered(self, question: _Question) -> Known | None:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._asked_again_at:
+            return None
+        asked = loop.run_in_executor(self._threads, self._query, list(question.events), list(question.completions))
+        try:
+            return await asyncio.wait_for(asked, PATIENCE_S)
+        except (DatabaseUnavailable, TimeoutError) as error:
+            self._asked_again_at = loop.time() + PAUSE_S
+            log.warning("events are taken without a look at the database", extra={"reason": type(error).__name__})
+            return None
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a lookup broke", exc_info=error)
+
+
+class Recent:
+    """Payloads of events that were acknowledged lately, and completions that are known to be there; both bounded."""
+
+    def __init__(self, *, most_bytes: int = REMEMBER_BYTES, most_completions: int = REMEMBER_COMPLETIONS) -> None:
+        self._most_bytes, self._most_completions = most_bytes, most_completions
+        self._payloads: OrderedDict[Key, bytes] = OrderedDict()
+        self._completions: OrderedDict[Key, None] = OrderedDict()
+        self._held_bytes = 0
+
+    def payload(self, key: Key) -> bytes | None:
+        """What was acknowledged under this id."""
+        return self._payloads.get(key)
+
+    def remember(self, key: Key, payload: bytes) -> None:
+        """The first body of an id stands."""
+        if key in self._payloads:
+            return
+        self._payloads[key] = payload
+        self._held_bytes += len(payload)
+        while self._held_bytes > self._most_bytes:
+            self._held_bytes -= len(self._payloads.popitem(last=False)[1])
+
+    def has_completion(self, key: Key) -> bool:
+        """A completion that was there once is there until retention takes it."""
+        return key in self._completions
+
+    def remember_completion(self, key: Key) -> None:
+        """It is there."""
+        self._completions[key] = None
+        while len(self._completions) > self._most_completions:
+            self._completions.popitem(last=False)
