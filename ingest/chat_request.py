@@ -76,7 +76,7 @@ class ChatRequest(_Closed):
     """OpenAI's body; what is sent is handed on, what is not is left to the policy servers."""
 
     model: str
-    messages: tuple[AskedMessage, ...] = Field(min_length=1)
+    messages: list[AskedMessage] = Field(min_length=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
@@ -110,7 +110,7 @@ class ChatRequest(_Closed):
     def for_policy_server(self, served_name: str) -> dict[str, Any]:
         """What is handed on. InvalidInput for what no log or no JSON could hold."""
         try:
-            sent = self.model_dump(mode="json", exclude_unset=True, exclude=HERE, exclude_none=True)
+            sent = self.model_dump(exclude_unset=True, exclude=HERE, exclude_none=True)
             json.dumps(sent, allow_nan=False)
         except (ValueError, RecursionError):  # only a schema can hold either
             remedy = "JSON without NaN, and not nested without end"
