@@ -22,7 +22,9 @@ from infra.limits import RateLimits
 from infra.outbox import CANNOT_GO_ON, OutboxRelay
 from infra.publishing import AsyncKafkaPublisher, KafkaPublisher
 from infra.streams import make_app, run_worker
-from ingest import agents, api, chat, routes, service
+from ingest import agents, api, chat, connect_api, routes, service
+from ingest.connectors import CONNECTORS, webhook
+from ingest.connectors.items import Connector
 from ingest.gateway import Gateway
 from ingest.privacy import Privacy
 from ingest.settings import IngestSettings
@@ -77,7 +79,11 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
     )
     limits = RateLimits(settings.rate_per_s, time.monotonic)
     application = assemble(
-        gateway, keys=AccessKeys(database, clock), max_body_bytes=settings.max_body_bytes, limits=limits
+        gateway,
+        keys=AccessKeys(database, clock),
+        max_body_bytes=settings.max_body_bytes,
+        limits=limits,
+        connectors=_connectors(settings),
     )
 
     @asynccontextmanager
@@ -95,10 +101,25 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
     return application
 
 
-def assemble(gateway: Gateway, *, keys: AccessKeys, max_body_bytes: int, limits: RateLimits | None = None) -> FastAPI:
+def _connectors(settings: IngestSettings) -> Mapping[str, Connector]:
+    """Those of the code, and those that the deployment declares."""
+    if settings.webhooks_file is None:
+        return CONNECTORS
+    return {**CONNECTORS, **webhook.load(settings.webhooks_file, taken=frozenset(CONNECTORS))}
+
+
+def assemble(
+    gateway: Gateway,
+    *,
+    keys: AccessKeys,
+    max_body_bytes: int,
+    limits: RateLimits | None = None,
+    connectors: Mapping[str, Connector] = CONNECTORS,
+) -> FastAPI:
     """The gateway's application on connections that somebody else opens and closes."""
     application = api.make_gateway(gateway, keys=keys, max_body_bytes=max_body_bytes, limits=limits)
     chat.add_routes(application, gateway)
+    connect_api.add_routes(application, gateway, connectors)
     return application
 
 

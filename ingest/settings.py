@@ -30,6 +30,7 @@ class IngestSettings(Settings):
     # one in ten would be a nuisance, and people who are asked too often answer anything.
     audit_rate: float = Field(default=0.01, ge=0, le=0.1)
     pseudonym_secret: SecretStr | None = None  # users' pseudonyms hang on it; without it nothing is taken in
+    webhooks_file: Path | None = None  # connectors that the deployment declares; see ingest.connectors.webhook
     entity_model: Path | None = None  # folder of a spaCy model that finds names; rules alone where there is none
 
     @field_validator("pseudonym_secret")

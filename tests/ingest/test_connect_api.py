@@ -5,23 +5,28 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from infra.access import AccessKeys, Scope
 from infra.database import Database
 from infra.http import make_api
 from infra.limits import RateLimits
 from ingest import connect_api
+from ingest.app import build_gateway
 from ingest.connectors import CONNECTORS
 from ingest.gateway import Gateway
+from ingest.settings import IngestSettings
+from matrix.errors import InvalidInput
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent
 from tests.fakes.clock import FakeClock
-from tests.fakes.foreign import ALL, RECORDED, Recorded, adaptive, langfuse_score, librechat, openai_stored
+from tests.fakes.foreign import ALL, MAPPINGS, RECORDED, Recorded, adaptive, langfuse_score, librechat, openai_stored
 from tests.fakes.privacy import PRIVACY
 from tests.fakes.publisher import FakeAsyncPublisher
 from tests.fakes.serving import served
@@ -201,3 +206,14 @@ def test_no_json_makes_the_route_fail(door: Door, client: httpx.Client, name: st
 def test_the_page_names_the_connectors(door: Door) -> None:
     (operation,) = door.app.openapi()["paths"]["/v1/connect/{connector}"].values()
     assert all(name in operation["description"] for name in CONNECTORS)
+
+
+def test_the_gateway_starts_with_the_declared_connectors_or_names_what_is_wrong(tmp_path: Path) -> None:
+    secret = SecretStr("pseudonyms of tests, always the same")
+    built = build_gateway(IngestSettings(pseudonym_secret=secret, webhooks_file=MAPPINGS))
+    (operation,) = built.openapi()["paths"]["/v1/connect/{connector}"].values()
+    assert all(name in operation["description"] for name in ALL)
+    bad = tmp_path / "webhooks.toml"
+    bad.write_text("[langfuse]\nfields = {}")
+    with pytest.raises(InvalidInput, match=r"webhooks.toml: langfuse: .* no connector has yet"):
+        build_gateway(IngestSettings(pseudonym_secret=secret, webhooks_file=bad))
