@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg
 from psycopg.errors import ReadOnlySqlTransaction, UndefinedTable
 from sqlalchemy import create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -14,6 +16,8 @@ from sqlmodel import Session
 from matrix.errors import DatabaseUnavailable, InvalidInput
 
 POOL_SIZE = 5  # a process has a handful of threads that write; PostgreSQL's default limit is 100 connections
+
+READING_TIMEOUT_MS = 1000
 
 
 class Database:
@@ -50,6 +54,25 @@ class Database:
                 reason = f"{_first_line(error)}; bring it up to date with `plumbline database migrate`"
                 raise DatabaseUnavailable(reason) from error
             raise
+
+    def reading(self) -> psycopg.Connection[Any]:
+        """A connection outside of the pool and of transactions, that only reads; whoever asked for it closes it.
+
+        For a look that is taken so often that a session would cost more than the query. DatabaseUnavailable where
+        PostgreSQL does not answer.
+        """
+        try:
+            pooled = self.engine.raw_connection()
+        except (OperationalError, InterfaceError) as error:
+            raise DatabaseUnavailable(_first_line(error)) from error
+        except PoolTimeout as error:
+            raise DatabaseUnavailable("every connection of this process is in use") from error
+        connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
+        pooled.detach()
+        connection.set_read_only(True)
+        connection.set_autocommit(True)
+        connection.execute(f"SET statement_timeout = {READING_TIMEOUT_MS}")
+        return connection
 
     def close(self) -> None:
         """Give back every connection."""

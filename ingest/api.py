@@ -16,13 +16,14 @@ from fastapi.responses import JSONResponse
 from infra.access import AccessKeys, Principal, Scope
 from infra.http import make_api, require
 from infra.limits import RateLimits
-from ingest import dead_letters_api, feedback_api, service, steps
+from ingest import dead_letters_api, feedback_api, metrics, service, steps
 from ingest.consent import completion_without_words
 from ingest.feedback_api import FeedbackDoor
 from ingest.feedback_schema import inlined, json_body, problems
 from ingest.gateway import Gateway
 from ingest.intake import BIG_CHARACTERS, Intake
 from ingest.known import Lookup, Recent
+from ingest.repository_known import KnownReader
 from ingest.words import words_of
 from matrix.errors import InvalidInput, NotFound
 from matrix.messages.base import DEFAULT_TENANT
@@ -50,13 +51,14 @@ def make_gateway(
     limits, words = limits or RateLimits(UNLIMITED, time.monotonic), words_of(gateway.privacy)
     api = make_api("Plumbline gateway", keys=keys, max_body_bytes=max_body_bytes, limits=limits, words=words)
     recent = Recent()
-    lookup = Lookup(lambda events, completions: service.known(gateway.database, events, completions))
+    lookup = Lookup(KnownReader(gateway.database))
     intake = Intake(gateway.publisher, gateway.privacy, lookup, recent)
     door = FeedbackDoor(gateway, intake, keys, limits, words)
     feedback_api.add_routes(api, door, max_body_bytes=max_body_bytes)
     _add_completions(api, gateway)
     _add_views(api, gateway, recent)
     dead_letters_api.add_routes(api, gateway)
+    metrics.add_routes(api, gateway)
     return api
 
 

@@ -27,6 +27,7 @@ from ingest.connectors import CONNECTORS, webhook
 from ingest.connectors.items import Connector
 from ingest.gateway import Gateway
 from ingest.privacy import Privacy
+from ingest.privacy_memory import RememberingPrivacy
 from ingest.settings import IngestSettings
 from matrix.errors import BrokerUnavailable
 
@@ -73,7 +74,7 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
         policy_servers=httpx.AsyncClient(timeout=settings.policy_server_timeout_s),
         policy_server_urls=settings.policy_server_urls,
         random_bytes=secrets.token_bytes,
-        privacy=Privacy(settings.required_pseudonym_secret()),
+        privacy=RememberingPrivacy(settings.required_pseudonym_secret()),
         audit_rate=settings.audit_rate,
         limits=settings.age_limits,
     )
