@@ -8,6 +8,7 @@ from infra.console import echo_json
 from infra.http import ApiClient
 from ingest import app, dead_letters_cli, schema_cli
 from ingest.reconciliation import COUNTED
+from ingest.redact_cli import redact_command
 from ingest.replay_cli import replay_command
 from ingest.settings import IngestSettings
 
@@ -51,4 +52,5 @@ def _client(settings: IngestSettings) -> ApiClient:
 
 commands.add_command(dead_letters_cli.commands)
 commands.add_command(replay_command)
+commands.add_command(redact_command)
 commands.add_command(schema_cli.command)

@@ -33,13 +33,14 @@ class Kind(StrEnum):
     AGE = "AGE"  # below 90
     PERIOD = "PERIOD"  # a year or a weekday
     COUNTRY = "COUNTRY"
+    WITHHELD = "REDACTED"  # a whole text that would not settle
     TITLE = "TITLE"  # Mr, Dr, and professions where they stand beside a name
 
 
 # Found and reported but left in the text: they single nobody out (45 CFR 164.514(b)(2) keeps years, ages below 90 and
 # what is larger than a state), and doses and vaccinations hang on them.
 KEPT = frozenset({Kind.AGE, Kind.PERIOD, Kind.COUNTRY, Kind.TITLE})
-PLACEHOLDER = re.compile(rf"<(?:{'|'.join(Kind)}|REDACTED)>")
+PLACEHOLDER = re.compile(rf"<(?:{'|'.join(Kind)})>")
 
 
 class Finding(NamedTuple):

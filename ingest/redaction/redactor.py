@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ingest.redaction import rules
-from ingest.redaction.findings import KEPT, Finding
+from ingest.redaction.findings import KEPT, Finding, Kind
 
 MOST_PASSES = 12
-WITHHELD = "<REDACTED>"
+WITHHELD = f"<{Kind.WITHHELD}>"
 Find = Callable[[str], Sequence[Finding]]
 
 
@@ -27,6 +27,20 @@ def redact(text: str, find: Find = rules.find) -> str:
     return WITHHELD
 
 
+def traced(text: str, find: Find = rules.find) -> tuple[str, list[Finding]]:
+    """The same text, and every finding, kept or replaced, where it stands in the original."""
+    origin = list(range(len(text)))  # of every character of `now`
+    now, placed = text, set[Finding]()
+    for _ in range(MOST_PASSES):
+        findings = find(now)
+        placed |= {one._replace(start=origin[one.start], end=origin[one.end - 1] + 1) for one in findings}
+        gone = [one for one in findings if one.kind not in KEPT]
+        if not gone:
+            return now, _without_overlaps(placed)
+        now, origin = replace(now, findings), _origins(origin, gone)
+    return WITHHELD, [Finding(0, len(text), Kind.WITHHELD)]
+
+
 def replace(text: str, findings: Sequence[Finding]) -> str:
     """The text with `<KIND>` in place of every finding that is not kept."""
     parts, at = [], 0
@@ -35,3 +49,21 @@ def replace(text: str, findings: Sequence[Finding]) -> str:
             parts += [text[at : one.start], f"<{one.kind}>"]
             at = one.end
     return "".join([*parts, text[at:]]) if parts else text
+
+
+def _origins(origin: list[int], gone: Sequence[Finding]) -> list[int]:
+    """A placeholder's characters all come from where its finding began."""
+    moved, at = [], 0
+    for one in gone:
+        moved += origin[at : one.start]
+        moved += [origin[one.start]] * (len(one.kind) + 2)
+        at = one.end
+    return moved + origin[at:]
+
+
+def _without_overlaps(placed: set[Finding]) -> list[Finding]:
+    """What was kept in one pass may lie in what a later one replaced."""
+    replaced = [one for one in placed if one.kind not in KEPT]
+    kept = [one for one in placed if one.kind in KEPT]
+    kept = [one for one in kept if not any(one.start < gone.end and gone.start < one.end for gone in replaced)]
+    return sorted({(one.start, one.end): one for one in [*kept, *replaced]}.values())
