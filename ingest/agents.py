@@ -10,7 +10,7 @@ import faust
 from infra.database import Database
 from infra.streams import Incoming, batched_agent, periodic
 from ingest import arrivals as made
-from ingest import service, steps
+from ingest import service, steps, tenants
 from ingest.arrivals import Privacy
 from ingest.settings import IngestSettings
 from matrix.errors import DeadLetterLimitReached
@@ -74,7 +74,9 @@ def register(
         written()
 
     def sweep() -> None:
-        if service.give_up_waiting(database, clock.now(), settings.pending_ttl):
+        now = clock.now()
+        given_up = service.give_up_waiting(database, now, settings.pending_ttl)
+        if tenants.sweep(database, now) or given_up:
             written()
 
     batched_agent(app, [FEEDBACK_RECEIVED], feedback, name="ingest")

@@ -29,11 +29,13 @@ from ingest.gateway import Gateway
 from ingest.privacy import Privacy
 from ingest.privacy_memory import RememberingPrivacy
 from ingest.settings import IngestSettings
-from matrix.errors import BrokerUnavailable
+from ingest.tenants import Rates
+from matrix.errors import BrokerUnavailable, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
 RECONNECT_S = 1.0
+RATES_EVERY_S = 10.0
 
 
 def serve(settings: IngestSettings, *, host: str, port: int) -> None:
@@ -78,7 +80,8 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
         audit_rate=settings.audit_rate,
         limits=settings.age_limits,
     )
-    limits = RateLimits(settings.rate_per_s, time.monotonic)
+    rates = Rates()
+    limits = RateLimits(settings.rate_per_s, time.monotonic, rates.of)
     application = assemble(
         gateway,
         keys=AccessKeys(database, clock),
@@ -94,6 +97,7 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
             opened.push_async_callback(gateway.policy_servers.aclose)
             opened.push_async_callback(publisher.stop)
             await opened.enter_async_context(background(routes.follow(gateway.routes, settings.kafka), end_process))
+            await opened.enter_async_context(background(_follow_rates(rates, database), end_process))
             if not await _connect(publisher):
                 await opened.enter_async_context(background(_connect_until_done(publisher), end_process))
             yield
@@ -163,6 +167,16 @@ async def _connect_until_done(publisher: AsyncKafkaPublisher) -> None:
     while not connected:
         await asyncio.sleep(RECONNECT_S)
         connected = await _connect(publisher)
+
+
+async def _follow_rates(rates: Rates, database: Database) -> None:
+    """What is declared of tenants holds in every gateway seconds later; while the database is away, what was."""
+    while True:
+        try:
+            await asyncio.to_thread(rates.refresh, database)
+        except DatabaseUnavailable as error:
+            log.warning("rates of tenants are not read", extra={"reason": str(error)})
+        await asyncio.sleep(RATES_EVERY_S)
 
 
 class _NoCommands:

@@ -6,7 +6,7 @@ import click
 
 from infra.console import echo_json
 from infra.http import ApiClient
-from ingest import app, dead_letters_cli, schema_cli
+from ingest import app, dead_letters_cli, schema_cli, tenants_cli
 from ingest.reconciliation import COUNTED
 from ingest.redact_cli import redact_command
 from ingest.replay_cli import replay_command
@@ -54,3 +54,4 @@ commands.add_command(dead_letters_cli.commands)
 commands.add_command(replay_command)
 commands.add_command(redact_command)
 commands.add_command(schema_cli.command)
+commands.add_command(tenants_cli.commands)

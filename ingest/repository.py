@@ -147,41 +147,39 @@ def give_up_waiting(
     return _waiting(run(session, query, values))
 
 
-def counts(session: Session, topic: str, tenant: str | None) -> dict[str, int]:
-    """Figures by name, all of one instant: deliveries by outcome, events by state, letters by reason, completions.
+def counts(session: Session, topic: str, tenant: str | None) -> dict[str, dict[str, int]]:
+    """By tenant, figures by name, all of one instant: deliveries by outcome, events by state, letters by reason, and
+    completions.
 
     Rows that are there, and those that retention has deleted. A letter that was replayed is none any more.
     """
     query = f"""
-        SELECT name, sum(number) FROM (
-            SELECT 'delivery.' || outcome AS name, count(*) AS number FROM ingest.deliveries
-                WHERE topic = :topic AND {_OF_TENANT} GROUP BY outcome
-            UNION ALL SELECT 'state.' || state, count(*) FROM ingest.feedback WHERE {_OF_TENANT} GROUP BY state
-            UNION ALL SELECT 'reason.' || reason, count(*) FROM ingest.dead_letters
-                WHERE topic = :topic AND state <> 'replayed' AND {_OF_TENANT} GROUP BY reason
-            UNION ALL SELECT 'completions.stored', count(*) FROM ingest.completions WHERE {_OF_TENANT}
-            UNION ALL SELECT 'completions.dead', count(*) FROM ingest.dead_letters
-                WHERE topic <> :topic AND state <> 'replayed' AND {_OF_TENANT}
-            UNION ALL SELECT name, number FROM ingest.pruned_counts WHERE {_OF_TENANT}
-        ) AS figures GROUP BY name
+        SELECT tenant, name, sum(number) FROM (
+            SELECT tenant, 'delivery.' || outcome AS name, count(*) AS number FROM ingest.deliveries
+                WHERE topic = :topic AND {_OF_TENANT} GROUP BY tenant, outcome
+            UNION ALL SELECT tenant, 'state.' || state, count(*) FROM ingest.feedback
+                WHERE {_OF_TENANT} GROUP BY tenant, state
+            UNION ALL SELECT tenant, 'reason.' || reason, count(*) FROM ingest.dead_letters
+                WHERE topic = :topic AND state <> 'replayed' AND {_OF_TENANT} GROUP BY tenant, reason
+            UNION ALL SELECT tenant, 'completions.stored', count(*) FROM ingest.completions
+                WHERE {_OF_TENANT} GROUP BY tenant
+            UNION ALL SELECT tenant, 'completions.dead', count(*) FROM ingest.dead_letters
+                WHERE topic <> :topic AND state <> 'replayed' AND {_OF_TENANT} GROUP BY tenant
+            UNION ALL SELECT tenant, name, number FROM ingest.pruned_counts WHERE {_OF_TENANT}
+        ) AS figures GROUP BY tenant, name
     """  # noqa: S608
-    return {row[0]: int(row[1]) for row in run(session, query, {"topic": topic, "tenant": tenant})}
+    found: dict[str, dict[str, int]] = {}
+    for whose, name, number in run(session, query, {"topic": topic, "tenant": tenant}):
+        found.setdefault(whose, {})[name] = int(number)
+    return found
 
 
-def oldest_waiting(session: Session) -> list[tuple[str, int, datetime]]:
-    """Of each tenant with feedback that waits for its completion: how many, and since when the oldest does."""
-    query = "SELECT tenant, count(*), min(received_at) FROM ingest.feedback WHERE state = 'pending' GROUP BY tenant"
-    return [(row[0], row[1], row[2]) for row in run(session, query, {})]
-
-
-def tenants_seen(session: Session) -> list[str]:
-    """Every tenant that has sent or declared anything."""
-    query = """
-        SELECT tenant FROM ingest.completions UNION SELECT tenant FROM ingest.deliveries
-        UNION SELECT tenant FROM ingest.dead_letters UNION SELECT tenant FROM ingest.tenants
-        UNION SELECT tenant FROM ingest.pruned_counts ORDER BY 1
-    """
-    return [row[0] for row in run(session, query, {})]
+def oldest_waiting(session: Session, tenant: str | None) -> dict[str, datetime]:
+    """Of each tenant with feedback that waits for its completion, since when the oldest does."""
+    query = f"""
+        SELECT tenant, min(received_at) FROM ingest.feedback WHERE state = 'pending' AND {_OF_TENANT} GROUP BY tenant
+    """  # noqa: S608
+    return {row[0]: row[1] for row in run(session, query, {"tenant": tenant})}
 
 
 def event(session: Session, key: Key) -> dict[str, Any] | None:

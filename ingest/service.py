@@ -10,6 +10,7 @@ deletes have their own files and keep to this.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -139,9 +140,17 @@ def counts(database: Database, tenant: str | None = None) -> dict[str, Any]:
     """What became of everything received, of a tenant or of all; received = accepted + duplicate + dead + pending."""
     with database.unit_of_work() as session:
         found = repository.counts(session, FEEDBACK_RECEIVED.name, tenant)
-    by_outcome = {name: found.get(f"delivery.{name}", 0) for name in ("first", "duplicate", "dead")}
-    by_state = {state.value: found.get(f"state.{state.value}", 0) for state in State}
-    reasons = {name.removeprefix("reason."): n for name, n in sorted(found.items()) if name.startswith("reason.")}
+    figures: Counter[str] = Counter()
+    for one in found.values():
+        figures.update(one)
+    return told_counts(figures)
+
+
+def told_counts(figures: Mapping[str, int]) -> dict[str, Any]:
+    """Figures as the repository names them, as people do."""
+    by_outcome = {name: figures.get(f"delivery.{name}", 0) for name in ("first", "duplicate", "dead")}
+    by_state = {state.value: figures.get(f"state.{state.value}", 0) for state in State}
+    reasons = {name.removeprefix("reason."): n for name, n in sorted(figures.items()) if name.startswith("reason.")}
     return {
         "received": sum(by_outcome.values()),
         "accepted": by_state["accepted"],
@@ -149,7 +158,7 @@ def counts(database: Database, tenant: str | None = None) -> dict[str, Any]:
         "dead": by_outcome["dead"] + by_state["dead"],
         "pending": by_state["pending"],
         "by_reason": reasons,
-        "completions": {"stored": found.get("completions.stored", 0), "dead": found.get("completions.dead", 0)},
+        "completions": {"stored": figures.get("completions.stored", 0), "dead": figures.get("completions.dead", 0)},
     }
 
 
