@@ -47,7 +47,7 @@ def add_routes(api: FastAPI, gateway: Gateway) -> None:
         try:
             return await answered(exchange, request)
         except PolicyServerRefused as refused:
-            return problem(refused.status, "PolicyServerRefused", refused.words)
+            return problem(refused.status, "PolicyServerRefused", gateway.privacy.text(refused.words))
 
 
 async def _whole(exchange: Exchange, request: dict[str, Any]) -> Response:

@@ -84,7 +84,8 @@ class CompletionStream:
     def _chunk(self, event: str) -> dict[str, Any]:
         chunk: dict[str, Any] = json.loads(event)
         if "error" in chunk:
-            raise SamplerUnavailable(f"{self._url}: {json.dumps(chunk['error'])[:SHOWN]}")
+            # Its words may repeat the prompt, and what is raised here is logged.
+            raise SamplerUnavailable(f"{self._url}: its stream ended with an error")
         return chunk
 
 

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from infra.access import AccessKeys
 from infra.access import Scope as KeyScope
 from infra.database import Database
+from infra.direct import DirectProtocol
 from ingest.app import assemble
 from ingest.gateway import Gateway
 from ingest.routes import RouteTable
@@ -57,21 +58,27 @@ class ChatDoor:
 
 @contextmanager
 def chat_door(
-    database: Database, clock: FakeClock, *, audit_rate: float = 0.0, servers: int = 1, tenant: str = "default"
+    database: Database,
+    clock: FakeClock,
+    *,
+    audit_rate: float = 0.0,
+    servers: int = 1,
+    url: str | None = None,
+    tenant: str = "default",
 ) -> Iterator[ChatDoor]:
-    """A gateway that is up with one route and a client that may chat."""
+    """A gateway that is up with one route and a client that may chat; in front of fakes, or of the server at `url`."""
     door, keys, numbers = ChatDoor(), AccessKeys(database, clock), itertools.count(1)
     door.routes.apply(ROUTE)
     door.servers = [FakeChatServer() for _ in range(servers)]
     door.key = keys.create("service", [KeyScope.CHAT], tenant=tenant)
     with ExitStack() as opened:
-        urls = tuple(opened.enter_context(served(server.app)) for server in door.servers)
+        fakes = tuple(opened.enter_context(served(server.app)) for server in door.servers)
         gateway = Gateway(
             publisher=door.publisher,
             database=database,
             clock=clock,
             policy_servers=httpx.AsyncClient(timeout=30),
-            policy_server_urls=urls,
+            policy_server_urls=fakes if url is None else (url,),
             random_bytes=lambda size: next(numbers).to_bytes(size),
             privacy=PRIVACY,
             audit_rate=audit_rate,
@@ -79,9 +86,9 @@ def chat_door(
         )
         app = assemble(gateway, keys=keys, max_body_bytes=700_000)
         app.router.lifespan_context = _closing(gateway)
-        url = opened.enter_context(served(_Watched(app, door)))
+        base_url = opened.enter_context(served(_Watched(app, door), DirectProtocol))
         headers = {"Authorization": f"Bearer {door.key}"}
-        door.client = opened.enter_context(httpx.Client(base_url=url, headers=headers, timeout=30))
+        door.client = opened.enter_context(httpx.Client(base_url=base_url, headers=headers, timeout=30))
         for server in door.servers:
             opened.callback(server.go_on.set)
         yield door
@@ -101,6 +108,7 @@ class _Watched:
 
     def __init__(self, app: FastAPI, door: ChatDoor) -> None:
         self._app, self._door = app, door
+        self.state = app.state  # where the gateway's protocol looks for hot routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched(message: Message) -> None:
