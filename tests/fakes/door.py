@@ -1,0 +1,57 @@
+"""A gateway on fakes for whoever sends it feedback: what it published, and how it is reached."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from infra.access import AccessKeys, Scope
+from infra.database import Database
+from infra.direct import DirectProtocol
+from infra.limits import RateLimits
+from ingest.app import assemble
+from ingest.gateway import Gateway
+from matrix.messages.feedback import FeedbackEvent
+from tests.fakes.clock import FakeClock
+from tests.fakes.privacy import PRIVACY
+from tests.fakes.publisher import FakeAsyncPublisher
+from tests.fakes.serving import served
+
+LIMIT_BYTES = 700_000
+
+
+class FeedbackGateway:
+    """The application with a publisher that keeps what it is given."""
+
+    def __init__(self, database: Database, clock: FakeClock, limits: RateLimits | None = None) -> None:
+        self.publisher, self.keys = FakeAsyncPublisher(), AccessKeys(database, clock)
+        numbers = itertools.count(1)
+        gateway = Gateway(
+            publisher=self.publisher,
+            database=database,
+            clock=clock,
+            policy_servers=httpx.AsyncClient(),
+            policy_server_urls=(),
+            random_bytes=lambda size: next(numbers).to_bytes(size),
+            privacy=PRIVACY,
+        )
+        self.app: FastAPI = assemble(gateway, keys=self.keys, max_body_bytes=LIMIT_BYTES, limits=limits)
+
+    def events(self) -> list[FeedbackEvent]:
+        """As published."""
+        return [FeedbackEvent.model_validate_json(one.payload) for one in self.publisher.messages]
+
+    @contextmanager
+    def client(self, *, tenant: str = "default", direct: bool = True) -> Iterator[httpx.Client]:
+        """A service of this tenant, over real HTTP."""
+        key = self.keys.create("service", [Scope.FEEDBACK], tenant=tenant)
+        headers = {"Authorization": f"Bearer {key}"}
+        with (
+            served(self.app, DirectProtocol if direct else "auto") as url,
+            httpx.Client(base_url=url, headers=headers, timeout=60) as client,
+        ):
+            yield client
