@@ -34,11 +34,10 @@ def refused(outcomes: list[Outcome]) -> list[Refused]:
 
 
 def said(message: FeedbackEvent | CompletionServed, expected: dict[str, Any]) -> dict[str, Any]:
-    """The message as far as is expected of it, and whatever else is not a default."""
-    dropped = {"schema_version", "tenant", "consent", "audited", "propensity", "adapter_digest"}
-    dropped |= {"event_id", "occurred_at"} - expected.keys()
-    dumped = json.loads(message.model_dump_json(exclude=dropped, exclude_none=True))
-    return {name: value for name, value in dumped.items() if value != {}}
+    """What the message says; ids and times only where they are expected."""
+    dropped = {"adapter_digest", "event_id", "occurred_at"} - expected.keys()
+    found: dict[str, Any] = json.loads(message.model_dump_json(exclude=dropped, exclude_defaults=True))
+    return found
 
 
 def without(payload: dict[str, Any], path: str) -> dict[str, Any]:
@@ -227,6 +226,19 @@ def test_a_chat_that_goes_round_in_a_circle_costs_its_completion_and_not_the_fee
     outcomes = ALL["open-webui"](payload, DELIVERY)
     assert [type(message).__name__ for message in messages(outcomes)] == ["FeedbackEvent"] * 3
     assert all("history.messages" in found.field for found in refused(outcomes))
+
+
+@pytest.mark.parametrize(("rating", "pairs"), [(1, [("a1", "b1"), ("a1", "c1")]), (-1, [])])
+def test_among_several_answers_a_win_is_over_each_and_a_loss_says_not_who_won(
+    rating: int, pairs: list[tuple[str, str]]
+) -> None:
+    (one,) = [row for row in RECORDED if row.connector == "open-webui"]
+    payload = one.payload()
+    chat = payload["snapshot"]["chat"]["chat"]["history"]["messages"]
+    chat["c1"] = chat["b1"] | {"id": "c1", "model": "phi4"}
+    payload["data"] |= {"rating": rating, "sibling_model_ids": ["qwen2.5", "phi4"]}
+    found = [one for one in messages(ALL["open-webui"](payload, DELIVERY)) if isinstance(one, FeedbackEvent)]
+    assert [(one.completion_id, one.rejected_completion_id) for one in found if one.kind == "preference"] == pairs
 
 
 def test_items_are_read_where_the_mapping_says() -> None:
