@@ -58,6 +58,7 @@ MORE = re.compile(
     rf"(?:{BREAK}|[ ])(?:(?:{LINE}|nan|\d\d?(?=\n))(?:{BREAK}|[ ]))?(?P<postcode>{POSTCODE})|{BREAK}(?:{LINE}|nan\b)"
     rf"(?:[ ][A-Z][A-Z]\b)?"
 )
+TOWN = re.compile(rf" ({CAPITAL}[\w'’-]+)(?: {CAPITAL}[\w'’-]+)*")
 BRIDGE = re.compile(r"[\s,>.]{0,6}(?:and )?")
 
 
@@ -95,5 +96,6 @@ def _drawn_out(text: str, end: int) -> int:
             break
         end = more.end()
         if more["postcode"] is not None:
-            break
+            town = TOWN.match(text, end)
+            return end if town is None or is_everyday(town[1]) else town.end()
     return end

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ingest.redaction.everyday_words import is_everyday
-from ingest.redaction.findings import PLACEHOLDER
 
 CAPITALS = "".join(
     chr(code) for start, end in ((0x41, 0x250), (0x370, 0x530)) for code in range(start, end) if chr(code).isupper()
@@ -47,11 +46,10 @@ class Candidate:
 
 def candidates(text: str) -> Iterator[Candidate]:
     """In order; none in a text that shouts."""
-    masked = PLACEHOLDER.sub(lambda found: " " * len(found.group()), text) if "<" in text else text
-    if is_shouted(masked):
+    if is_shouted(text):
         return
-    for run in RUN.finditer(masked):
-        yield from _pieces(masked, run)
+    for run in RUN.finditer(text):
+        yield from _pieces(text, run)
 
 
 def _pieces(text: str, run: re.Match[str]) -> Iterator[Candidate]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ingest.redaction import rules
-from ingest.redaction.findings import PLACEHOLDER, Finding, Kind, resolve
+from ingest.redaction.findings import Finding, Kind, masked, resolve
 from matrix.errors import InvalidInput
 
 LABELS = {
@@ -61,9 +61,8 @@ def beside_rules(entities: NamedEntities) -> Callable[[str], list[Finding]]:
 
     def find(text: str) -> list[Finding]:
         ruled = rules.find(text)
-        masked = PLACEHOLDER.sub(lambda mark: " " * len(mark.group()), text)
         certain = [one._replace(sure=True) for one in ruled]
-        return resolve(text, [*certain, *entities.find(masked)])
+        return resolve(text, [*certain, *entities.find(masked(text))])
 
     return find
 

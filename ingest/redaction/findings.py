@@ -52,6 +52,11 @@ class Finding(NamedTuple):
     sure: bool = False
 
 
+def masked(text: str) -> str:
+    """The text with other marks in place of placeholders: <PHONE> is no word about phones."""
+    return PLACEHOLDER.sub(lambda mark: "<" * (mark.end() - mark.start()), text) if "<" in text else text
+
+
 def resolve(text: str, findings: Iterable[Finding]) -> list[Finding]:
     """Findings without overlaps, in order: placeholders stand, then the sure before the likely, then the longer."""
     ranked = sorted(findings, key=lambda one: (not one.sure, one.start - one.end, one.start, one.kind))

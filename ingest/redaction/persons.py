@@ -126,7 +126,7 @@ def _length_of_name(words: str, *, cased: bool) -> int:
             break
         if cased and not word[0].isupper():
             break
-        if not cased and length and word.rstrip(".") not in FIRST_NAMES and len(word) < 4:
+        if not cased and length and word.rstrip(".") not in FIRST_NAMES and len(word) < 3:
             break
         length = found.end()
     return len(words[:length].rstrip("."))

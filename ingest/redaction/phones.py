@@ -42,7 +42,7 @@ def phones(text: str) -> Iterator[Finding]:
     """Digits in a number's form, with 6 to 15 digits before an extension."""
     for found in NUMBER.finditer(text):
         number = found.group()
-        main = re.split(r"[xe]", number, maxsplit=1, flags=re.IGNORECASE)[0]
+        main = re.split(r"[xe]", number, maxsplit=1, flags=re.IGNORECASE)[0].strip()
         digits = sum(character.isdigit() for character in main)
         if not LEAST <= digits <= 15 or SERVICE.match(main) or UNIT.match(text[found.end() : found.end() + 8]):
             continue

@@ -17,7 +17,7 @@ from ingest.redaction import (
     secrets,
     web,
 )
-from ingest.redaction.findings import Finding, resolve
+from ingest.redaction.findings import Finding, masked, resolve
 from ingest.redaction.prefilter import signs_of
 
 
@@ -49,13 +49,14 @@ RECOGNISERS: tuple[Recogniser, ...] = (
 
 def find(text: str) -> list[Finding]:
     """What the rules find, in order and without overlaps."""
-    signs = signs_of(text)
+    seen = masked(text)
+    signs = signs_of(seen)
     if not any(signs):
         return []
-    found = [one for row in RECOGNISERS if getattr(signs, row.sign) for one in row.find(text)]
+    found = [one for row in RECOGNISERS if getattr(signs, row.sign) for one in row.find(seen)]
     return resolve(text, found) if found else []
 
 
 def find_thoroughly(text: str) -> list[Finding]:
     """The same without looking for signs first: what `find` must equal."""
-    return resolve(text, [one for row in RECOGNISERS for one in row.find(text)])
+    return resolve(text, [one for row in RECOGNISERS for one in row.find(masked(text))])

@@ -63,6 +63,8 @@ def ip_addresses(text: str) -> Iterator[Finding]:
 
 
 def _is_ipv6(text: str) -> bool:
+    if len(text) < 6 or not any(map(str.isdigit, text)):
+        return False  # a::b is a name in a program
     try:
         ipaddress.IPv6Address(text)
     except ValueError:
