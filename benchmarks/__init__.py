@@ -21,7 +21,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "gateway": Benchmark(
         "benchmarks.gateway",
         "feedback acknowledged by Kafka: events a second and latency, beside a bare ASGI endpoint",
-        ("aiokafka", "msgspec", "pydantic", "starlette", "uvicorn", "uvloop", "httptools"),
+        ("aiokafka", "pydantic", "starlette", "uvicorn", "uvloop", "httptools"),
     ),
     "redact": Benchmark(
         "benchmarks.redact",
