@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -76,6 +76,17 @@ def _is_storable(value: Any) -> bool:
     """Nearly everything is, so the path is not spelt before it is needed."""
     if isinstance(value, str):
         return _UNSTORABLE.search(value) is None
-    if isinstance(value, Mapping):
-        return all(_is_storable(part) for part in value.values()) and all(_is_storable(name) for name in value)
-    return not isinstance(value, list | tuple) or all(map(_is_storable, value))
+    if isinstance(value, dict | Mapping):
+        return _are_storable(value) and _are_storable(value.values())
+    return not isinstance(value, list | tuple) or _are_storable(value)
+
+
+def _are_storable(values: Iterable[Any]) -> bool:
+    """Text is looked at here and not one call further: every event of the gateway comes by."""
+    for value in values:
+        if type(value) is str:
+            if _UNSTORABLE.search(value) is not None:
+                return False
+        elif value is not None and not isinstance(value, bool | int | float) and not _is_storable(value):
+            return False
+    return True

@@ -74,12 +74,13 @@ class FeedbackEvent(Message):
 
     @model_validator(mode="after")
     def _carries_what_its_kind_needs(self) -> FeedbackEvent:
-        carries = CARRIES[self.kind]
-        for name, needed in carries._asdict().items():
-            # A report may say more in words.
-            if getattr(self, name) is None and needed:
+        for name, needed in zip(Carries._fields, CARRIES[self.kind], strict=True):
+            is_there = getattr(self, name) is not None
+            if is_there == needed:
+                continue
+            if needed:
                 raise ValueError(f"{name}: a {self.kind} needs it")
-            if getattr(self, name) is not None and not needed and (self.kind, name) != (FeedbackKind.REPORT, "text"):
+            if (self.kind, name) != (FeedbackKind.REPORT, "text"):  # a report may say more in words
                 raise ValueError(f"{name}: a {self.kind} does not carry it")
         if self.kind is FeedbackKind.THUMB and not isinstance(self.value, bool):
             raise ValueError("value: a thumb is true or false")
