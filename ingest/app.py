@@ -35,6 +35,8 @@ from matrix.errors import BrokerUnavailable, DatabaseUnavailable
 log = logging.getLogger(__name__)
 
 RECONNECT_S = 1.0
+# A stream holds its connection for as long as it is read; how many wait is for the policy servers to limit.
+POLICY_SERVER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 RATES_EVERY_S = 10.0
 
 
@@ -73,7 +75,7 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
         publisher=publisher,
         database=database,
         clock=clock,
-        policy_servers=httpx.AsyncClient(timeout=settings.policy_server_timeout_s),
+        policy_servers=httpx.AsyncClient(timeout=settings.policy_server_timeout_s, limits=POLICY_SERVER_LIMITS),
         policy_server_urls=settings.policy_server_urls,
         random_bytes=secrets.token_bytes,
         privacy=RememberingPrivacy(settings.required_pseudonym_secret()),

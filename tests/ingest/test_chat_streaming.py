@@ -191,3 +191,9 @@ def test_nothing_of_a_stream_without_consent_is_published(door: ChatDoor) -> Non
     door.publisher.away, door.server.breaks_before = False, 2
     assert "error" in json.loads(events(stream(door, NO_CONSENT))[-1])
     assert door.completions() == []
+
+
+def test_a_policy_server_that_is_not_listened_to_any_more_is_told_so(door: ChatDoor) -> None:
+    door.server.sends, door.server.waits_before = [chunk("Hello"), b"data: {\n\n", chunk("more")], 2
+    assert "error" in json.loads(events(stream(door))[-1])
+    until(door.server.left.is_set, "the end of the policy server's stream")
