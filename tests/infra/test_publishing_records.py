@@ -1,0 +1,33 @@
+"""What becomes a record and where it goes, without a broker."""
+
+from __future__ import annotations
+
+import json
+
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.partitioner import murmur2 as reference
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.partitioning import murmur2, partition_of
+from infra.publishing import RECORD_BYTES, records
+
+
+@given(key=st.binary(max_size=40))
+def test_a_key_goes_where_kafkas_own_clients_send_it(key: bytes) -> None:
+    assert murmur2(key) == reference(key)
+    partitions = list(range(7))
+    assert partition_of(key, 7) == DefaultPartitioner()(key, partitions, partitions)
+
+
+@given(sizes=st.lists(st.sampled_from([1, 100, RECORD_BYTES // 3, RECORD_BYTES, RECORD_BYTES * 2]), max_size=12))
+def test_records_hold_every_payload_once_in_order_and_only_a_single_one_is_large(sizes: list[int]) -> None:
+    payloads = [json.dumps([number, "x" * size]).encode() for number, size in enumerate(sizes)]
+    made = records(payloads)
+    read: list[object] = []
+    for record in made:
+        value = json.loads(record)
+        is_single = record in payloads
+        read += [value] if is_single else value
+        assert is_single or len(record) <= RECORD_BYTES + 2 * len(payloads) + 1
+    assert read == [json.loads(payload) for payload in payloads]
