@@ -45,11 +45,14 @@ class FeedbackGateway:
         """As published."""
         return [FeedbackEvent.model_validate_json(one.payload) for one in self.publisher.messages]
 
+    def key(self, tenant: str = "default") -> str:
+        """Of a service that sends feedback."""
+        return self.keys.create("service", [Scope.FEEDBACK], tenant=tenant)
+
     @contextmanager
     def client(self, *, tenant: str = "default", direct: bool = True) -> Iterator[httpx.Client]:
         """A service of this tenant, over real HTTP."""
-        key = self.keys.create("service", [Scope.FEEDBACK], tenant=tenant)
-        headers = {"Authorization": f"Bearer {key}"}
+        headers = {"Authorization": f"Bearer {self.key(tenant)}"}
         with (
             served(self.app, DirectProtocol if direct else "auto") as url,
             httpx.Client(base_url=url, headers=headers, timeout=60) as client,
