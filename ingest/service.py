@@ -21,7 +21,6 @@ from infra.database import Database
 from ingest import outcomes, repository, repository_letters, steps
 from ingest.outcomes import SetAside, delivery_key
 from ingest.repository import DeliveryKey, Known
-from ingest.repository_letters import Selection
 from ingest.steps import Arrival, First, Kept, Key, Reason, State
 from ingest.tables import CompletionRow
 from matrix.messages.completion import CompletionServed
@@ -160,15 +159,6 @@ def told_counts(figures: Mapping[str, int]) -> dict[str, Any]:
         "by_reason": reasons,
         "completions": {"stored": figures.get("completions.stored", 0), "dead": figures.get("completions.dead", 0)},
     }
-
-
-def dead_letters(
-    database: Database, *, reason: str | None, limit: int, tenant: str | None = None
-) -> list[dict[str, Any]]:
-    """What was set aside, the newest first."""
-    with database.unit_of_work() as session:
-        rows = repository_letters.selected(session, Selection(tenant=tenant, reason=reason, limit=limit))
-    return [row.model_dump() for row in rows]
 
 
 def _new(arrivals: Sequence[Arrival[FeedbackEvent]], seen: set[DeliveryKey]) -> list[Arrival[FeedbackEvent]]:

@@ -10,11 +10,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlmodel import SQLModel
 
 from infra.database import Database
 from infra.database_migration import MIGRATIONS, migrate
+from ingest.outcomes import letter_id
+from matrix.messages.feedback import Position
 
 PACKAGES = ("infra", "ingest", "scorer", "trainer", "registry")
 
@@ -56,11 +58,46 @@ def test_migrating_twice_changes_nothing(empty: Database) -> None:
     assert migrate(empty) == migrate(empty)
 
 
-def test_every_revision_can_be_undone(empty: Database) -> None:
-    migrate(empty)
+def before_tenants(database: Database) -> None:
+    """A deployment whose events had no tenant, with one of each."""
+    at = "'2026-01-01T00:00:00Z'"
+    where = "'feedback.received.v1', 0, 7, 0"
+    rows = (
+        f"ingest.completions VALUES ('c1', 'p', 'd', '{{}}', 'f', {at})",
+        f"ingest.feedback VALUES ('e1', 'c1', 'thumb', '{{}}', 'f', 'accepted', NULL, {where}, {at})",
+        f"ingest.deliveries VALUES ({where}, 'sha', 'first', 'e1')",
+        f"ingest.dead_letters VALUES ({where}, 'sha', 'malformed', 'no', 'decode', NULL, '{{', {at})",
+        f"scorer.samples VALUES ('c1', 'p', NULL, 's', '{{}}', '{{}}', NULL, false, 1, {at})",
+    )
+    with database.engine.begin() as connection:
+        command.upgrade(configured(connection), "0005")
+        for row in rows:
+            connection.execute(text(f"INSERT INTO {row}"))
+
+
+def configured(connection: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def test_events_from_before_there_were_tenants_become_the_default_ones(empty: Database) -> None:
+    before_tenants(empty)
+    migrate(empty)
+    position = Position(topic="feedback.received.v1", partition=0, offset=7, position=0)
+    with empty.engine.connect() as connection:
+        tables = ("completions", "feedback", "deliveries", "dead_letters")
+        tenants = [connection.execute(text(f"SELECT tenant FROM ingest.{name}")).scalar_one() for name in tables]
+        letter = connection.execute(text("SELECT letter_id, state, whole FROM ingest.dead_letters")).one()
+        sample = connection.execute(text("SELECT completion_id FROM scorer.samples")).scalar_one()
+    assert tenants == ["default"] * len(tables)
+    assert tuple(letter) == (letter_id(position, "sha"), "waiting", True)
+    assert sample == "default/c1"
+
+
+def test_every_revision_can_be_undone(empty: Database) -> None:
+    migrate(empty)
     with empty.engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(configured(connection), "base")
     assert not set(PACKAGES) & schemas(empty.engine)

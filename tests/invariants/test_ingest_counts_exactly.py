@@ -237,7 +237,7 @@ def test_another_body_under_the_same_id_is_set_aside_and_the_first_stands(databa
     receive(database, record(FEEDBACK_RECEIVED.name, 0, thumb()))
     receive(database, record(FEEDBACK_RECEIVED.name, 1, thumb(value=False)))
     assert service.counts(database)["by_reason"] == {"id_conflict": 1}
-    (letter,) = service.dead_letters(database, reason="id_conflict", limit=10)
+    (letter,) = dead_letters.listed(database, Selection(reason="id_conflict", limit=10))
     assert (letter["offset"], letter["field"]) == (1, "event_id")
 
 
@@ -260,7 +260,9 @@ def test_a_completion_from_a_time_that_nobody_believes_is_set_aside(
         read_completions(database, clock, IngestSettings(), PRIVACY, batch)
     dead = int(reason is not None)
     assert service.counts(database)["completions"] == {"stored": 1 - dead, "dead": dead}
-    assert [letter["reason"] for letter in service.dead_letters(database, reason=None, limit=9)] == [reason] * dead
+    assert [letter["reason"] for letter in dead_letters.listed(database, Selection(reason=None, limit=9))] == [
+        reason
+    ] * dead
 
 
 def test_another_completion_under_the_same_id_is_set_aside_and_the_first_stands(database: Database) -> None:
@@ -289,7 +291,7 @@ def test_a_neighbour_in_the_same_list_survives_a_bad_event(database: Database) -
     receive(database, record(FEEDBACK_RECEIVED.name, 0, [thumb("a"), {"kind": "wink"}, 7, thumb("b")]))
     counted = service.counts(database)
     assert (counted["accepted"], counted["dead"]) == (2, 2)
-    found = service.dead_letters(database, reason=None, limit=10)
+    found = dead_letters.listed(database, Selection(reason=None, limit=10))
     assert sorted((letter["offset"], letter["position"]) for letter in found) == [(0, 1), (0, 2)]
 
 
