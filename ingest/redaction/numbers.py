@@ -64,7 +64,7 @@ def words(*found: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(found)})\b", re.IGNORECASE)
 
 
-EDGE, END = r"(?<![\w.-])", r"(?![\w-]|\.\d)"
+EDGE, END = r"(?<![\w-])(?<!\d\.)", r"(?![\w-]|\.\d)"
 NUMBERED = r"(?=[A-Z0-9-]*\d)"  # letters alone are a word
 OF_PATIENTS = words(
     "mrn", "medical record", "record (?:no|number|id)", "patient (?:no|number|id|identifier)", "hospital (?:no|number)",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ingest.redaction import redactor, rules
 from ingest.redaction.findings import KEPT, PLACEHOLDER, Finding, Kind, resolve
 
-NAMING = st.sampled_from(
+STRUCTURED = st.sampled_from(
     [
         "jane.doe@example.org",
         "+44 20 7946 0958",
@@ -23,6 +23,10 @@ NAMING = st.sampled_from(
         "https://example.org/?token=a1",
         "3 May 1956",
         "12/31/1956",
+    ]
+)
+NAMING = STRUCTURED | st.sampled_from(
+    [
         "Jane Doe",
         "Mr. Okonkwo",
         "my name is jane",
@@ -98,9 +102,13 @@ def test_the_prefilter_loses_no_finding(text: str) -> None:
     assert rules.find(text) == rules.find_thoroughly(text)
 
 
-@given(st.text(max_size=30), NAMING.filter(lambda said: re.search(r"[@\d]", said) is not None), st.text(max_size=30))
+BESIDE = st.text(max_size=20) | st.text("0123456789 .,-:;()aZ", max_size=20)
+
+
+@settings(max_examples=600)
+@given(BESIDE, STRUCTURED, BESIDE)
 def test_structured_findings_survive_in_no_surroundings(before: str, said: str, after: str) -> None:
-    assert said not in redactor.redact(f"{before} {said} {after}") or said == "12 Main Street, Springfield 12345"
+    assert said not in redactor.redact(f"{before} {said} {after}")
 
 
 @given(st.integers(0, 20), st.integers(1, 20), st.integers(0, 20), st.integers(1, 20))
