@@ -28,6 +28,7 @@ from ingest.connectors.items import Connector
 from ingest.gateway import Gateway
 from ingest.privacy import Privacy
 from ingest.privacy_memory import RememberingPrivacy
+from ingest.redaction.entities import finder
 from ingest.settings import IngestSettings
 from ingest.tenants import Rates
 from matrix.errors import BrokerUnavailable, DatabaseUnavailable
@@ -61,7 +62,7 @@ def work(settings: IngestSettings) -> None:
     publisher = KafkaPublisher(settings.kafka)
     relay = OutboxRelay(database, publisher, _NoCommands(), stage=service.STAGE)
     app = make_app(service.STAGE, settings)
-    privacy = Privacy(settings.required_pseudonym_secret())
+    privacy = Privacy(settings.required_pseudonym_secret(), finder(settings.entity_model))
     agents.register(app, database, SystemClock(), settings, privacy, relay.wake)
     run_worker(app, name=service.STAGE, start=relay.start, stop=relay.stop)
 
@@ -78,7 +79,7 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
         policy_servers=httpx.AsyncClient(timeout=settings.policy_server_timeout_s, limits=POLICY_SERVER_LIMITS),
         policy_server_urls=settings.policy_server_urls,
         random_bytes=secrets.token_bytes,
-        privacy=RememberingPrivacy(settings.required_pseudonym_secret()),
+        privacy=RememberingPrivacy(settings.required_pseudonym_secret(), finder(settings.entity_model)),
         audit_rate=settings.audit_rate,
         limits=settings.age_limits,
     )
