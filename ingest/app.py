@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -103,6 +104,9 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
             await opened.enter_async_context(background(_follow_rates(rates, database), end_process))
             if not await _connect(publisher):
                 await opened.enter_async_context(background(_connect_until_done(publisher), end_process))
+            # What was made at the start stays: the collector need not go over it while requests wait.
+            gc.collect()
+            gc.freeze()
             yield
 
     application.router.lifespan_context = connected
