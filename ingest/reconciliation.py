@@ -2,7 +2,8 @@
 
 A delivery that was not acknowledged is sent again, and the first try may have arrived after all: then it is counted
 twice, once as a duplicate (or, where it is damaged, as a dead letter more). So a line that second tries touch names
-the least and the most; without them the two are equal. It assumes that nobody else sends feedback meanwhile.
+the least and the most; without them the two are equal. With them, a duplicate could hide an event that is missing, so
+then every event is asked for by its id. It assumes that nobody else sends feedback meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from ingest.formats.rows import BadRow
 from ingest.stress import REASONS, Damage, Delivery
+from matrix.messages.feedback import FeedbackEvent
 
 COUNTED = ("received", "accepted", "duplicate", "dead", "pending")
 Counts = dict[str, Any]
@@ -31,13 +33,15 @@ class Sent:
     retried: int = 0  # second tries of events whose first may have arrived
     retried_damaged: int = 0  # the same of damaged deliveries
     refused: list[BadRow] = field(default_factory=list)  # whole, and refused all the same
+    event_ids: set[str] = field(default_factory=set)  # acknowledged and whole
 
     def acknowledged(self, delivery: Delivery) -> None:
         """It is durable where it was sent to."""
         if delivery.damage is not None:
             (self.damaged_events if delivery.is_event else self.damaged_completions)[delivery.damage] += 1
-        elif delivery.is_event:
+        elif isinstance(delivery.item.message, FeedbackEvent):
             self.events += 1
+            self.event_ids.add(delivery.item.message.event_id)
         else:
             self.completions += 1
 
@@ -128,6 +132,12 @@ def _dead(sent: Sent, grown: Counts) -> Iterator[Line]:
     if damaged := sent.damaged_completions.total():  # others may be set aside for their age
         most = damaged + sent.completions + sent.retried_damaged
         yield Line("completions set aside", damaged, most, grown["completions_dead"])
+
+
+def known(sent: Sent, unknown: int) -> Line:
+    """Whether every event that was acknowledged is there, asked one by one."""
+    each = len(sent.event_ids)
+    return Line("acknowledged events that are known by their id", each, each, each - unknown)
 
 
 def difference(after: Counts, before: Counts) -> Counts:

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import httpx
 
-from ingest.gateway import AsyncPublisher
 from ingest.reconciliation import Counts, Expected, Sent, difference
 from ingest.stress import Delivery, body
 from ingest.tensorzero import to_body
 from matrix.errors import InvalidInput, Permanent, Transient
 from matrix.messages.completion import CompletionServed
-from matrix.ports import OutgoingMessage
+from matrix.ports import OutgoingMessage, Publisher
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
 
 IN_FLIGHT = 16
 FIRST_BACKOFF_S, MOST_BACKOFF_S, GIVE_UP_S = 0.2, 5.0, 120.0
 POLL_S = 0.2
+MOST_TRIES = 100
 
 
 class RowRefused(Permanent):
@@ -139,6 +140,35 @@ class GatewaySender:
             else:
                 return answer
 
+    async def unknown(self, event_ids: Iterable[str]) -> int:
+        """How many of these events the worker has not seen."""
+        queue, missing = iter(event_ids), 0
+
+        async def asking() -> None:
+            nonlocal missing
+            for event_id in queue:
+                missing += not await self._is_known(event_id)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(IN_FLIGHT):
+                group.create_task(asking())
+        return missing
+
+    async def _is_known(self, event_id: str) -> bool:
+        path, tries = f"/v1/feedback/{quote(event_id, safe='')}", 0
+        while True:
+            try:
+                told: Any = (await self._checked("GET", path)).json()
+            except InvalidInput:  # nothing has this id
+                return False
+            except Transient as error:
+                tries += 1
+                if tries > MOST_TRIES:
+                    raise
+                await asyncio.sleep(error.after_s if isinstance(error, NotTaken) else FIRST_BACKOFF_S)
+            else:
+                return bool(told["status"] != "received")
+
     async def _checked(self, method: str, path: str, content: bytes | None = None) -> httpx.Response:
         headers = {"Content-Type": "application/json"} if content is not None else {}
         try:
@@ -172,9 +202,12 @@ def _words(response: httpx.Response) -> str:
 
 
 class KafkaSender:
-    """Sends straight to the topics, as a service with its own broker connection would."""
+    """Sends straight to the topics, as a service with its own broker connection would: each message a record.
 
-    def __init__(self, publisher: AsyncPublisher) -> None:
+    The gateway's publisher puts several into one record, where one that is cut short would take the others with it.
+    """
+
+    def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
     async def send(self, delivery: Delivery) -> None:
@@ -183,4 +216,5 @@ class KafkaSender:
         topic = COMPLETION_SERVED if isinstance(message, CompletionServed) else FEEDBACK_RECEIVED
         said = message.model_dump(mode="json", exclude_none=True)
         payload = body(delivery, said, kind="kind", completion_id="completion_id")
-        await self._publisher.publish([OutgoingMessage(topic.name, message.completion_id, payload)])
+        outgoing = OutgoingMessage(topic.name, message.completion_id, payload)
+        await asyncio.to_thread(self._publisher.publish, [outgoing])

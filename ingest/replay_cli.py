@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from infra.clock import SystemClock
 from infra.console import echo_json, people, progress
-from infra.publishing import AsyncKafkaPublisher
+from infra.publishing import KafkaPublisher
 from ingest import reconciliation, recording, replay, stress
 from ingest.formats import FORMATS
 from ingest.formats.rows import BadRow, Source
@@ -135,8 +135,9 @@ async def _replayed(planned: list[Delivery], asked: Asked) -> Outcome:
             async with _sender(asked.to, gateway, settings) as sender:
                 sent = await _send_with(bar, asked.due(planned), sender)
             grown = await replay.settled(gateway.counts, before, sent, wanted, most_s=asked.settle_s)
-    through_gateway = asked.to == "gateway"
-    return Outcome(sent, grown, reconciliation.lines(sent, grown, wanted, through_gateway=through_gateway))
+            unknown = await gateway.unknown(sent.event_ids) if sent.retried else 0
+    account = reconciliation.lines(sent, grown, wanted, through_gateway=asked.to == "gateway")
+    return Outcome(sent, grown, [*account, reconciliation.known(sent, unknown)] if sent.retried else account)
 
 
 async def _send_with(bar: Progress, due: list[tuple[float, Delivery]], sender: Sender) -> Sent:
@@ -158,12 +159,12 @@ async def _sender(to: str, gateway: GatewaySender, settings: IngestSettings) -> 
     if to == "gateway":
         yield gateway
         return
-    publisher = AsyncKafkaPublisher(settings.kafka)
-    await publisher.start()
+    publisher = KafkaPublisher(settings.kafka)
+    await asyncio.to_thread(publisher.publish, [])  # connects, before several threads would
     try:
         yield KafkaSender(publisher)
     finally:
-        await publisher.stop()
+        publisher.close()
 
 
 def _report(found: Recording, outcome: Outcome, *, as_json: bool) -> int:

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from sqlalchemy import text
 
-from infra.access import AccessKeys, Scope
 from infra.clock import SystemClock
 from infra.publishing import KafkaPublisher
 from ingest import service
@@ -27,6 +17,7 @@ from matrix.topics import FEEDBACK_RECEIVED, ROUTE_CHANGED
 from tests.conftest import REPOSITORY, StackUnderTest
 from tests.fakes.chat_server import FakeChatServer
 from tests.fakes.feedback import completion, thumb
+from tests.fakes.ingest_processes import answer, gateway, replay, rows, worker
 from tests.fakes.serving import served
 from tests.fakes.waiting import until
 
@@ -36,49 +27,6 @@ DATA = Path(os.environ.get("PLUMBLINE_TEST_DATA", REPOSITORY.parent / "shared" /
 EVENTS, COMPLETIONS, DUPLICATES = 600, 150, 60
 ROWS = "SELECT event_id, completion_id, kind, state, reason FROM ingest.feedback ORDER BY event_id"
 COMPLETION_ROWS = "SELECT completion_id, body FROM ingest.completions ORDER BY completion_id"
-
-
-def plumbline(stack: StackUnderTest, *arguments: str, **more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "infra.cli", "ingest", *arguments]
-    return subprocess.Popen(command, env=stack.environment | more, stdout=subprocess.PIPE, text=True)
-
-
-@contextmanager
-def gateway(stack: StackUnderTest, **more: str) -> Iterator[httpx.Client]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    key = AccessKeys(stack.database, SystemClock()).create("test", [Scope.FEEDBACK, Scope.CHAT, Scope.VIEW])
-    process = plumbline(stack, "serve", "--port", str(port), **more)
-    headers = {"Authorization": f"Bearer {key}"}
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:
-            until(lambda: answers(client), "the gateway")
-            yield client
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) in (0, -signal.SIGTERM)
-
-
-def answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/health").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-@contextmanager
-def worker(stack: StackUnderTest, **more: str) -> Iterator[subprocess.Popen[str]]:
-    process = plumbline(stack, "work", **more)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def rows(stack: StackUnderTest, query: str) -> list[tuple[Any, ...]]:
-    with stack.database.unit_of_work() as session:
-        return [tuple(row) for row in session.connection().execute(text(query))]
 
 
 def recording(folder: Path) -> Path:
@@ -92,21 +40,6 @@ def recording(folder: Path) -> Path:
         "\n".join([*lines, json.dumps(thumb(mood="good")), json.dumps(thumb("orphan", "nowhere", occurred_at=now))])
     )
     return file
-
-
-def replay(
-    stack: StackUnderTest, client: httpx.Client, file: Path, *more: str, form: str = "jsonl"
-) -> subprocess.Popen[str]:
-    arguments = ("replay", str(file), "--format", form, "--json", *more)
-    key = client.headers["Authorization"].removeprefix("Bearer ")
-    return plumbline(stack, *arguments, PLUMBLINE_GATEWAY_URL=str(client.base_url), PLUMBLINE_API_KEY=key)
-
-
-def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
-    told, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, told
-    found: dict[str, Any] = json.loads(told)
-    return found
 
 
 def test_a_replay_reconciles_and_a_second_one_changes_nothing_but_the_duplicate_count(
