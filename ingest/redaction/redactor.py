@@ -29,7 +29,7 @@ def redact(text: str, find: Find = rules.find) -> str:
 
 def traced(text: str, find: Find = rules.find) -> tuple[str, list[Finding]]:
     """The same text, and every finding, kept or replaced, where it stands in the original."""
-    origin = list(range(len(text)))  # of every character of `now`
+    origin: Sequence[int] = range(len(text))  # of every character of `now`
     now, placed = text, set[Finding]()
     for _ in range(MOST_PASSES):
         findings = find(now)
@@ -51,14 +51,15 @@ def replace(text: str, findings: Sequence[Finding]) -> str:
     return "".join([*parts, text[at:]]) if parts else text
 
 
-def _origins(origin: list[int], gone: Sequence[Finding]) -> list[int]:
+def _origins(origin: Sequence[int], gone: Sequence[Finding]) -> list[int]:
     """A placeholder's characters all come from where its finding began."""
-    moved, at = [], 0
+    moved: list[int] = []
+    at = 0
     for one in gone:
         moved += origin[at : one.start]
         moved += [origin[one.start]] * (len(one.kind) + 2)
         at = one.end
-    return moved + origin[at:]
+    return [*moved, *origin[at:]]
 
 
 def _without_overlaps(placed: set[Finding]) -> list[Finding]:
