@@ -70,7 +70,8 @@ class AccessKeys:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._found: dict[str, tuple[Principal, datetime]] = {}  # and until when that is believed
+        # With until when nobody is asked again, and until when it is believed while nobody answers.
+        self._found: dict[str, tuple[Principal, datetime, datetime]] = {}
 
     def create(self, actor: str, scopes: Iterable[Scope], *, tenant: str = DEFAULT_TENANT) -> str:
         """A new key; the only time it is seen."""
@@ -109,14 +110,24 @@ class AccessKeys:
         try:
             principal, expires_at = self._look_up(sha256, now)
         except DatabaseUnavailable:
-            if remembered is None or now > remembered[1] + BELIEVED_AWAY:
+            believed = self.believed(key)
+            if believed is None:
                 raise
-            return remembered[0]
+            return believed
         if len(self._found) >= REMEMBER_MOST:
             self._found.clear()
-        until = now + REMEMBERED
-        self._found[sha256] = (principal, until if expires_at is None else min(until, expires_at))
+        ends = [] if expires_at is None else [expires_at]
+        self._found[sha256] = (principal, min([now + REMEMBERED, *ends]), min([now + BELIEVED_AWAY, *ends]))
         return principal
+
+    def believed(self, key: str) -> Principal | None:
+        """Whose key this was a few minutes ago, for when the database does not answer; it is not asked for a while."""
+        sha256, now = digest_bytes(key.encode(errors="replace")), self._clock.now()
+        found = self._found.get(sha256)
+        if found is None or now >= found[2]:
+            return None
+        self._found[sha256] = (found[0], min(now + REMEMBERED, found[2]), found[2])
+        return found[0]
 
     def remembered(self, key: str) -> Principal | None:
         """Whose key this is where that is known without asking the database: never blocks."""

@@ -45,6 +45,7 @@ STATUS: dict[type[errors.PlumblineError], int] = {
     errors.Permanent: 500,
 }
 RETRY_AFTER_S = 2
+KEY_PATIENCE_S = 2.0
 SHOWN = 120  # characters of a refused value that the answer repeats
 
 
@@ -138,8 +139,15 @@ def require(scope: Scope, *others: Scope) -> Callable[..., Awaitable[Principal]]
 async def authenticate(keys: AccessKeys, key: str | None) -> Principal:
     """Whose key this is; the database is asked in a thread, and only for a key not seen lately."""
     principal = keys.remembered(key) if key else None
+    if principal is not None or key is None:
+        return principal or keys.authenticate(None)
+    asked = asyncio.to_thread(keys.authenticate, key)
+    try:
+        return await asyncio.wait_for(asked, KEY_PATIENCE_S)
+    except TimeoutError:
+        principal = keys.believed(key)
     if principal is None:
-        principal = await asyncio.to_thread(keys.authenticate, key)
+        raise errors.DatabaseUnavailable(f"no answer about the key within {KEY_PATIENCE_S:g} s")
     return principal
 
 
