@@ -57,6 +57,11 @@ def test_relative_links_lead_somewhere(document: Path) -> None:
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
+def test_the_checks_that_decisions_name_are_there() -> None:
+    named = re.findall(r"`((?:tests|benchmarks)/[^`]*)`", (ROOT / "DECISIONS.md").read_text())
+    assert [pattern for pattern in named if not list(ROOT.glob(pattern))] == []
+
+
 def test_decisions_are_numbered_and_name_their_check() -> None:
     text = (ROOT / "DECISIONS.md").read_text()
     numbers = [int(number) for number in re.findall(r"^## D-(\d+)", text, re.MULTILINE)]
