@@ -120,7 +120,9 @@ def _counting(sent: Sent, grown: Counts, wanted: Expected) -> Iterator[Line]:
     yield Line("accepted + duplicate + dead + pending", grown["received"], grown["received"], parts)
     first = grown["accepted"] + grown["pending"]
     yield Line("events counted for the first time", 0, wanted.distinct_events, first)
-    yield Line("of these, waiting for a completion that was not sent", 0, wanted.orphans, grown["pending"])
+    # Completions may also have come for events that waited since an earlier replay.
+    waited = -grown["pending_before"]
+    yield Line("more waiting for a completion that was not sent", waited, wanted.orphans, grown["pending"])
 
 
 def _dead(sent: Sent, grown: Counts) -> Iterator[Line]:
@@ -145,4 +147,5 @@ def difference(after: Counts, before: Counts) -> Counts:
     grown: Counts = {name: after[name] - before[name] for name in COUNTED}
     then, now = before.get("by_reason", {}), after.get("by_reason", {})
     grown["by_reason"] = {name: now[name] - then.get(name, 0) for name in now if now[name] != then.get(name, 0)}
+    grown["pending_before"] = before["pending"]
     return grown | {"completions_dead": after["completions"]["dead"] - before["completions"]["dead"]}

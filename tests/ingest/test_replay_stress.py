@@ -91,6 +91,7 @@ def delivery(said: dict[str, Any], damage: Damage | None = None) -> Delivery:
 
 def counted(**more: int) -> dict[str, Any]:
     figures = {"received": 0, "accepted": 0, "duplicate": 0, "dead": 0, "pending": 0, "completions_dead": 0}
+    figures["pending_before"] = 0
     return figures | {"by_reason": {}} | more
 
 
@@ -130,6 +131,18 @@ def undisturbed(planned: list[Delivery], *, known: int, gateway: bool) -> tuple[
         seen |= {event.event_id} if one.damage is None else set()
     grown = counted(**arrived, received=arrived.total(), completions_dead=letters)
     return sent, grown | {"by_reason": dict(reasons)}
+
+
+def test_completions_that_events_of_an_earlier_replay_waited_for_are_no_finding() -> None:
+    (completion_sent,) = planned = deliveries(ITEMS[:1], Stress())
+    sent = Sent()
+    sent.acknowledged(completion_sent)
+    grown = counted(accepted=2, pending=-2)
+    for before, holds in ((2, True), (1, False)):
+        found = reconciliation.lines(
+            sent, grown | {"pending_before": before}, reconciliation.expected(planned), through_gateway=True
+        )
+        assert all(line.holds for line in found) is holds
 
 
 def test_second_tries_widen_what_is_expected_and_nothing_else() -> None:
