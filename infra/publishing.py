@@ -2,9 +2,9 @@
 
 Two adapters: kafka-python for threads (outbox relays, commands), aiokafka for the gateway's event loop. There, what
 arrives within a few milliseconds for one partition becomes one record: a stream worker handles some thousands of
-records a second whatever their size, and a producer's cost is by the record, so a record holds one payload or a JSON
-list of them; readers decode either. There is no timer: a partition's record leaves when its last one is acknowledged,
-so an idle gateway adds nothing to a request and a busy one collects more.
+records a second whatever their size, and a producer's cost is by the record and by the request, so a record holds one
+payload or a JSON list of them (readers decode either), and the records of all partitions leave together: a moment
+after the first message that waits, and after the partition's last record was acknowledged.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from matrix.ports import OutgoingMessage
 TIMEOUT_S = 10.0
 REQUEST_BYTES = MAX_RECORD_BYTES + 64 * 1024  # a record with its key and headers
 RECORD_BYTES = 256 << 10  # a record that has reached this takes no more; a single payload may be larger
+LINGER_S = 0.001  # bare producers wait two milliseconds for company
 BUFFER_BYTES = 32 << 20  # held in memory without acknowledgement
 BUFFER_MESSAGES = 50_000
 LAST_RESORT_PARTITIONS = 1
@@ -84,7 +85,7 @@ class _Lane:
     topic: str
     partition: int
     waiting: list[_Waiting] = field(default_factory=list)
-    runner: asyncio.Task[None] | None = None
+    sending: asyncio.Task[None] | None = None  # the one record that is under way
 
 
 class AsyncKafkaPublisher:
@@ -101,6 +102,7 @@ class AsyncKafkaPublisher:
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._partitions: dict[str, int] = {}
         self._free_bytes, self._free_messages = buffer_bytes, buffer_messages
+        self._next_flush: asyncio.TimerHandle | None = None
         self._ending = False
 
     async def start(self) -> None:
@@ -123,8 +125,12 @@ class AsyncKafkaPublisher:
     async def stop(self) -> None:
         """Take nothing more, send what is held, disconnect."""
         self._ending = True
-        runners = [lane.runner for lane in self._lanes.values() if lane.runner is not None]
-        await asyncio.gather(*runners, return_exceptions=True)
+        if self._next_flush is not None:
+            self._next_flush.cancel()
+        self._flush()
+        while sending := [lane.sending for lane in self._lanes.values() if lane.sending is not None]:
+            await asyncio.wait(sending)
+            self._flush()
         if self._producer is not None:
             await self._producer.stop()
 
@@ -142,7 +148,9 @@ class AsyncKafkaPublisher:
         _check_sizes(messages)
         if self._ending:
             raise BrokerUnavailable("the publisher is ending")
-        lanes = [await self._lane(message) for message in messages]
+        for topic in {message.topic for message in messages} - self._partitions.keys():
+            await self._learn_partitions(topic)
+        lanes = [self._lane(message) for message in messages]
         waiting = self._enqueue(messages, lanes)
         outcomes = {key: await one.done for key, one in waiting.items()}
         return [outcomes[lane.topic, lane.partition] for lane in lanes]
@@ -162,14 +170,11 @@ class AsyncKafkaPublisher:
                 lane.waiting.append(waiting[key])
             waiting[key].payloads.append(message.payload)
             waiting[key].size_bytes += len(message.payload)
-            if lane.runner is None:
-                lane.runner = loop.create_task(self._run(lane))
+        self._flush_soon()
         return waiting
 
-    async def _lane(self, message: OutgoingMessage) -> _Lane:
+    def _lane(self, message: OutgoingMessage) -> _Lane:
         topic = message.topic
-        if topic not in self._partitions:
-            await self._learn_partitions(topic)
         partition = partition_of(message.key.encode(), self._partitions[topic])
         lane = self._lanes.get((topic, partition))
         if lane is None:
@@ -188,20 +193,30 @@ class AsyncKafkaPublisher:
             raise BrokerUnavailable(f"kafka at {self._bootstrap} tells no partitions of {topic}") from error
         self._partitions[topic] = max(len(found), LAST_RESORT_PARTITIONS)
 
-    async def _run(self, lane: _Lane) -> None:
-        """Send record after record until nothing waits."""
-        await asyncio.sleep(0)  # what arrives in this turn of the loop goes along
-        while lane.waiting:
-            taken = _take(lane.waiting)
-            outcome = await self._send(lane, [payload for one in taken for payload in one.payloads])
-            if outcome is not None:  # those behind would wait as long again for the same answer
-                taken, lane.waiting = taken + lane.waiting, []
-            for one in taken:
-                self._free_bytes += one.size_bytes
-                self._free_messages += len(one.payloads)
-                if not one.done.done():  # its caller may have gone
-                    one.done.set_result(outcome)
-        lane.runner = None
+    def _flush_soon(self) -> None:
+        if self._next_flush is None and not self._ending:
+            self._next_flush = asyncio.get_running_loop().call_later(LINGER_S, self._flush)
+
+    def _flush(self) -> None:
+        """A record for every partition that has something waiting and nothing under way."""
+        self._next_flush = None
+        for lane in self._lanes.values():
+            if lane.waiting and lane.sending is None:
+                lane.sending = asyncio.get_running_loop().create_task(self._send_next(lane))
+
+    async def _send_next(self, lane: _Lane) -> None:
+        taken = _take(lane.waiting)
+        outcome = await self._send(lane, [payload for one in taken for payload in one.payloads])
+        if outcome is not None:  # those behind would wait as long again for the same answer
+            taken, lane.waiting = taken + lane.waiting, []
+        for one in taken:
+            self._free_bytes += one.size_bytes
+            self._free_messages += len(one.payloads)
+            if not one.done.done():  # its caller may have gone
+                one.done.set_result(outcome)
+        lane.sending = None
+        if lane.waiting:
+            self._flush_soon()
 
     async def _send(self, lane: _Lane, payloads: Sequence[bytes]) -> Outcome:
         producer = self._connected()

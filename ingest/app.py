@@ -37,6 +37,7 @@ from matrix.errors import BrokerUnavailable, DatabaseUnavailable
 log = logging.getLogger(__name__)
 
 RECONNECT_S = 1.0
+YOUNG_OBJECTS = 10_000  # between two looks of the collector: some dozen requests', and nearly all are gone by then
 # A stream holds its connection for as long as it is read; how many wait is for the policy servers to limit.
 POLICY_SERVER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 RATES_EVERY_S = 10.0
@@ -107,6 +108,7 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
             # What was made at the start stays: the collector need not go over it while requests wait.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
             yield
 
     application.router.lifespan_context = connected

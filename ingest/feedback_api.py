@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -60,7 +61,9 @@ class FeedbackDoor:
             return _fault(error)
         if isinstance(result, PlumblineError):
             return self._refused(result, {} if event_id is None else {"feedback_id": event_id})
-        return _told(OK if result is None else ACCEPTED, _row(event_id, result))
+        status = "valid" if result is None else result.value
+        told = f'{{"feedback_id":{encode_basestring_ascii(offer.event.event_id)},"status":"{status}"}}'
+        return Reply(OK if result is None else ACCEPTED, told.encode())
 
     async def batch(self, headers: Headers, body: bytes) -> Reply:
         """POST /v1/feedback/batch."""

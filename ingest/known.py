@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 0.5  # for one query
 PAUSE_S = 2.0  # before a database that was away is asked again
-AT_ONCE = 2  # queries under way; what arrives meanwhile shares the next one
+THREADS = 2  # one asks, the other is for when the first does not come back
 REMEMBER_BYTES = 16 << 20  # of payloads of recent events
 REMEMBER_COMPLETIONS = 50_000
 
@@ -33,7 +33,7 @@ Query = Callable[[list[Key], list[Key]], Known]  # blocking; event keys and comp
 class _Question:
     events: set[Key] = field(default_factory=set)
     completions: set[Key] = field(default_factory=set)
-    answer: asyncio.Future[Known | None] | None = None
+    waiting: list[asyncio.Future[Known | None]] = field(default_factory=list)
 
 
 class Lookup:
@@ -41,9 +41,9 @@ class Lookup:
 
     def __init__(self, query: Query) -> None:
         self._query = query
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="lookup")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lookup")
         self._next = _Question()
-        self._running = 0
+        self._asking: asyncio.Task[None] | None = None
         self._asked_again_at = 0.0  # of the loop's clock
 
     async def ask(self, events: Collection[Key], completions: Collection[Key]) -> Known | None:
@@ -54,25 +54,27 @@ class Lookup:
         question = self._next
         question.events.update(events)
         question.completions.update(completions)
-        if question.answer is None:
-            question.answer = loop.create_future()
-            if self._running < AT_ONCE:
-                self._running += 1
-                loop.create_task(self._run()).add_done_callback(_ended)
-        return await asyncio.shield(question.answer)
+        answer: asyncio.Future[Known | None] = loop.create_future()
+        question.waiting.append(answer)
+        if self._asking is None:
+            self._asking = loop.create_task(self._ask_on())
+            self._asking.add_done_callback(_ended)
+        return await answer
 
     def close(self) -> None:
         """Ask nothing more; a query under way is left to end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self) -> None:
+    async def _ask_on(self) -> None:
+        """Question after question until nobody waits."""
         await asyncio.sleep(0)  # what arrives in this turn of the loop goes along
-        while self._next.answer is not None:
+        while self._next.waiting:
             question, self._next = self._next, _Question()
             known = await self._answered(question)
-            if question.answer is not None and not question.answer.done():
-                question.answer.set_result(known)
-        self._running -= 1
+            for answer in question.waiting:
+                if not answer.done():  # whoever asked may have gone
+                    answer.set_result(known)
+        self._asking = None
 
     async def _answered(self, question: _Question) -> Known | None:
         loop = asyncio.get_running_loop()
