@@ -107,8 +107,16 @@ class AccessKeys:
         remembered = self._found.get(sha256)
         if remembered is not None and now < remembered[1]:
             return remembered[0]
+        return self.check(key)
+
+    def check(self, key: str) -> Principal:
+        """The same, asked of the database whatever is remembered."""
+        sha256, now = digest_bytes(key.encode(errors="replace")), self._clock.now()
         try:
             principal, expires_at = self._look_up(sha256, now)
+        except AccessDenied:
+            self._found.pop(sha256, None)
+            raise
         except DatabaseUnavailable:
             believed = self.believed(key)
             if believed is None:
@@ -121,7 +129,10 @@ class AccessKeys:
         return principal
 
     def believed(self, key: str) -> Principal | None:
-        """Whose key this was a few minutes ago, for when the database does not answer; it is not asked for a while."""
+        """Whose key this was a few minutes ago, for while the database is asked or does not answer.
+
+        It is remembered for a while: whoever comes in the meantime does not ask as well.
+        """
         sha256, now = digest_bytes(key.encode(errors="replace")), self._clock.now()
         found = self._found.get(sha256)
         if found is None or now >= found[2]:

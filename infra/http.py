@@ -137,17 +137,16 @@ def require(scope: Scope, *others: Scope) -> Callable[..., Awaitable[Principal]]
 
 
 async def authenticate(keys: AccessKeys, key: str | None) -> Principal:
-    """Whose key this is; the database is asked in a thread, and only for a key not seen lately."""
+    """Whose key this is; the database is asked in a thread, by one request for all that come with a key seen lately."""
     principal = keys.remembered(key) if key else None
     if principal is not None or key is None:
         return principal or keys.authenticate(None)
-    asked = asyncio.to_thread(keys.authenticate, key)
+    principal = keys.believed(key)
     try:
-        return await asyncio.wait_for(asked, KEY_PATIENCE_S)
+        return await asyncio.wait_for(asyncio.to_thread(keys.check, key), KEY_PATIENCE_S)
     except TimeoutError:
-        principal = keys.believed(key)
-    if principal is None:
-        raise errors.DatabaseUnavailable(f"no answer about the key within {KEY_PATIENCE_S:g} s")
+        if principal is None:
+            raise errors.DatabaseUnavailable(f"no answer about the key within {KEY_PATIENCE_S:g} s") from None
     return principal
 
 

@@ -26,7 +26,7 @@ from matrix.ports import OutgoingMessage
 TIMEOUT_S = 10.0
 REQUEST_BYTES = MAX_RECORD_BYTES + 64 * 1024  # a record with its key and headers
 RECORD_BYTES = 256 << 10  # a record that has reached this takes no more; a single payload may be larger
-LINGER_S = 0.001  # bare producers wait two milliseconds for company
+LINGER_S = 0.002
 BUFFER_BYTES = 32 << 20  # held in memory without acknowledgement
 BUFFER_MESSAGES = 50_000
 LAST_RESORT_PARTITIONS = 1
@@ -148,10 +148,13 @@ class AsyncKafkaPublisher:
         _check_sizes(messages)
         if self._ending:
             raise BrokerUnavailable("the publisher is ending")
-        for topic in {message.topic for message in messages} - self._partitions.keys():
-            await self._learn_partitions(topic)
+        for message in messages:
+            if message.topic not in self._partitions:
+                await self._learn_partitions(message.topic)
         lanes = [self._lane(message) for message in messages]
         waiting = self._enqueue(messages, lanes)
+        if len(messages) == 1:
+            return [await one.done for one in waiting.values()]
         outcomes = {key: await one.done for key, one in waiting.items()}
         return [outcomes[lane.topic, lane.partition] for lane in lanes]
 

@@ -21,14 +21,14 @@ from ingest.consent import completion_without_words
 from ingest.feedback_api import FeedbackDoor
 from ingest.feedback_schema import inlined, json_body, problems
 from ingest.gateway import Gateway
-from ingest.intake import BIG_CHARACTERS, Intake
+from ingest.intake import Intake
 from ingest.known import Lookup, Recent
+from ingest.offers import BIG_CHARACTERS, event_of
 from ingest.repository_known import KnownReader
 from ingest.words import words_of
 from matrix.errors import InvalidInput, NotFound
 from matrix.messages.base import DEFAULT_TENANT
 from matrix.messages.completion import CompletionServed
-from matrix.messages.feedback import FeedbackEvent
 from matrix.results import DeadLetter
 from matrix.topics import COMPLETION_SERVED
 
@@ -52,7 +52,7 @@ def make_gateway(
     api = make_api("Plumbline gateway", keys=keys, max_body_bytes=max_body_bytes, limits=limits, words=words)
     recent = Recent()
     lookup = Lookup(KnownReader(gateway.database))
-    intake = Intake(gateway.publisher, gateway.privacy, lookup, recent)
+    intake = Intake(gateway.publisher, lookup, recent)
     door = FeedbackDoor(gateway, intake, keys, limits, words)
     feedback_api.add_routes(api, door, max_body_bytes=max_body_bytes)
     _add_completions(api, gateway)
@@ -119,6 +119,6 @@ def _received(recent: Recent, tenant: str, event_id: str) -> dict[str, Any]:
     payload = recent.payload((tenant, event_id))
     if payload is None:
         raise NotFound(what="feedback", name=event_id)
-    event = FeedbackEvent.model_validate_json(payload)
+    event = event_of(payload)
     told = {"feedback_id": event_id, "status": "received", "completion_id": event.completion_id}
     return told | {"kind": event.kind, "received_at": None}

@@ -25,15 +25,17 @@ from infra.limits import RateLimits
 from ingest import reading
 from ingest.feedback_schema import BATCH, ONE
 from ingest.gateway import Gateway
-from ingest.intake import Intake, Offer, Status
+from ingest.intake import Intake, Status
+from ingest.offers import Offer, Offers, is_big
 from ingest.reading import Unreadable
-from ingest.tensorzero import FeedbackRequest, to_event
+from ingest.steps import Key
+from ingest.tensorzero import FeedbackRequest
 from matrix.errors import PlumblineError, Transient
 
 log = logging.getLogger(__name__)
 
 OK, ACCEPTED, FAULT = 200, 202, 500
-AT_ONCE = 50  # events of a batch between two looks at other requests
+AT_ONCE = 25  # events of a batch between two looks at other requests
 Result = Status | PlumblineError | None  # None: a dryrun that is valid
 
 
@@ -42,6 +44,7 @@ class FeedbackDoor:
 
     def __init__(self, gateway: Gateway, intake: Intake, keys: AccessKeys, limits: RateLimits, words: Words) -> None:
         self._gateway, self._intake, self._keys, self._limits, self._words = gateway, intake, keys, limits, words
+        self._offers = Offers(gateway.privacy)
 
     async def one(self, headers: Headers, body: bytes) -> Reply:
         """POST /v1/feedback."""
@@ -53,7 +56,7 @@ class FeedbackDoor:
             request = reading.read_one(body)
             named = reading.event_id(request.id, idempotency_key)
             event_id = named or self._gateway.new_id()
-            offer = self._offer(request, principal, event_id, is_named=named is not None)
+            offer = await self._offer(request, (principal.tenant, event_id), is_named=named is not None)
             result: Result = None if request.dryrun else (await self._intake.take([offer]))[0]
         except PlumblineError as error:
             result = error
@@ -62,7 +65,7 @@ class FeedbackDoor:
         if isinstance(result, PlumblineError):
             return self._refused(result, {} if event_id is None else {"feedback_id": event_id})
         status = "valid" if result is None else result.value
-        told = f'{{"feedback_id":{encode_basestring_ascii(offer.event.event_id)},"status":"{status}"}}'
+        told = f'{{"feedback_id":{encode_basestring_ascii(offer.event_id)},"status":"{status}"}}'
         return Reply(OK if result is None else ACCEPTED, told.encode())
 
     async def batch(self, headers: Headers, body: bytes) -> Reply:
@@ -95,7 +98,7 @@ class FeedbackDoor:
             else:
                 event_id = request.id or self._gateway.new_id()
                 try:
-                    offer = self._offer(request, principal, event_id, is_named=request.id is not None)
+                    offer = await self._offer(request, (principal.tenant, event_id), is_named=request.id is not None)
                     if not request.dryrun:
                         offers[index] = offer
                 except PlumblineError as error:
@@ -113,9 +116,11 @@ class FeedbackDoor:
         ensure_scope(principal, Scope.FEEDBACK)
         return principal
 
-    def _offer(self, request: FeedbackRequest, principal: Principal, event_id: str, *, is_named: bool) -> Offer:
-        event = to_event(request, event_id, self._gateway.clock.now(), tenant=principal.tenant)
-        return Offer(event, is_named)
+    async def _offer(self, request: FeedbackRequest, key: Key, *, is_named: bool) -> Offer:
+        now = self._gateway.clock.now()
+        if is_big(request):
+            return await asyncio.to_thread(self._offers.make, request, key, now, is_named=is_named)
+        return self._offers.make(request, key, now, is_named=is_named)
 
     def _refusal(self, error: PlumblineError) -> Refusal:
         return invalid(error.found, self._words) if isinstance(error, Unreadable) else refusal_of(error, self._words)

@@ -55,20 +55,20 @@ class Privacy:
 
     def feedback(self, event: FeedbackEvent) -> FeedbackEvent:
         """Its words redacted, its person under a pseudonym."""
-        changes: dict[str, Any] = {"tags": self._tags(event.tenant, event.tags)}
+        changes: dict[str, Any] = {"tags": self.tags(event.tenant, event.tags)}
         if event.text is not None:
-            changes["text"] = self._fitted(event.text, MAX_TEXT)
+            changes["text"] = self.fitted(event.text, MAX_TEXT)
         if event.user_id is not None:
             changes["user_id"] = self.person(event.tenant, event.user_id)
         return event.model_copy(update=changes)
 
     def completion(self, completion: CompletionServed) -> CompletionServed:
         """Prompt and completion redacted, the person under a pseudonym."""
-        said = self._fitted(completion.completion, MAX_CONTENT)
+        said = self.fitted(completion.completion, MAX_CONTENT)
         room = MAX_CHARACTERS - len(said)
         prompt = []
         for message in completion.prompt:
-            content = self._fitted(message.content, min(MAX_CONTENT, room))
+            content = self.fitted(message.content, min(MAX_CONTENT, room))
             room -= len(content)
             prompt.append(ChatMessage(role=message.role, content=content))
         changes: dict[str, Any] = {"prompt": tuple(prompt), "completion": said}
@@ -112,15 +112,16 @@ class Privacy:
             return value
         return self.text(value)
 
-    def _tags(self, tenant: str, tags: Mapping[str, str]) -> dict[str, str]:
+    def tags(self, tenant: str, tags: Mapping[str, str]) -> dict[str, str]:
+        """Names and values redacted, people under pseudonyms."""
         return {
-            self._fitted(name, MAX_IDENTIFIER): self.person(tenant, value)
+            self.fitted(name, MAX_IDENTIFIER): self.person(tenant, value)
             if name in PEOPLE
-            else self._fitted(value, MAX_TAG)
+            else self.fitted(value, MAX_TAG)
             for name, value in tags.items()
         }
 
-    def _fitted(self, text: str, most: int) -> str:
+    def fitted(self, text: str, most: int) -> str:
         """Redacted, and cut where placeholders made it longer than its field; what is cut is gone over again."""
         while len(redacted := self.text(text)) > most:
             text = _cut(redacted, most)

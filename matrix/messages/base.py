@@ -10,12 +10,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints, model_validator
 
 FIRST_YEAR, LAST_YEAR = 2000, 2200  # outside, a time is a fault of its sender, and some stores cannot hold it
+YEARS = f"a time between the years {FIRST_YEAR} and {LAST_YEAR}"
 
 
 def _in_utc(moment: datetime) -> datetime:
+    if not 1 < moment.year < 9999:  # else the change of zone may leave the calendar
+        raise ValueError(YEARS)
+    moment = moment.astimezone(UTC)
     if not FIRST_YEAR < moment.year < LAST_YEAR:
-        raise ValueError(f"a time between the years {FIRST_YEAR} and {LAST_YEAR}")
-    return moment.astimezone(UTC)
+        raise ValueError(YEARS)
+    return moment
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]

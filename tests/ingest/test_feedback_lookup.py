@@ -8,14 +8,14 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.intake import Intake, Offer, Status
+from ingest.intake import Intake, Status
 from ingest.known import Lookup, Recent
+from ingest.offers import Offer
 from ingest.repository import Known
 from ingest.steps import Key
 from matrix.errors import DatabaseUnavailable, IdConflict
 from matrix.messages.feedback import FeedbackEvent
 from tests.fakes.feedback import thumb
-from tests.fakes.privacy import PRIVACY
 from tests.fakes.publisher import FakeAsyncPublisher
 
 NOTHING = Known({}, frozenset())
@@ -40,12 +40,13 @@ class Table:
 
 
 def offer(event_id: str = "e1", *, is_named: bool = True, **fields: object) -> Offer:
-    return Offer(FeedbackEvent.model_validate(thumb(event_id) | fields), is_named)
+    event = FeedbackEvent.model_validate(thumb(event_id) | fields)
+    return Offer("default", event_id, event.completion_id, is_named, event.to_payload())
 
 
 def intake(table: Table, recent: Recent | None = None) -> tuple[Intake, FakeAsyncPublisher]:
     publisher = FakeAsyncPublisher()
-    return Intake(publisher, PRIVACY, Lookup(table), recent or Recent()), publisher
+    return Intake(publisher, Lookup(table), recent or Recent()), publisher
 
 
 async def test_many_requests_share_few_queries() -> None:
