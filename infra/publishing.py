@@ -3,8 +3,8 @@
 Two adapters: kafka-python for threads (outbox relays, commands), aiokafka for the gateway's event loop. There, what
 arrives within a few milliseconds for one partition becomes one record: a stream worker handles some thousands of
 records a second whatever their size, and a producer's cost is by the record and by the request, so a record holds one
-payload or a JSON list of them (readers decode either), and the records of all partitions leave together: a moment
-after the first message that waits, and after the partition's last record was acknowledged.
+payload or a JSON list of them (readers decode either), and the records of all partitions leave together, each after
+its partition's last one was acknowledged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from matrix.ports import OutgoingMessage
 TIMEOUT_S = 10.0
 REQUEST_BYTES = MAX_RECORD_BYTES + 64 * 1024  # a record with its key and headers
 RECORD_BYTES = 256 << 10  # a record that has reached this takes no more; a single payload may be larger
-LINGER_S = 0.002
+LINGER_S = 0.002  # for company, where there lately was some
+COMPANY = 8  # messages of one flush
 BUFFER_BYTES = 32 << 20  # held in memory without acknowledgement
 BUFFER_MESSAGES = 50_000
 LAST_RESORT_PARTITIONS = 1
@@ -103,6 +104,7 @@ class AsyncKafkaPublisher:
         self._partitions: dict[str, int] = {}
         self._free_bytes, self._free_messages = buffer_bytes, buffer_messages
         self._next_flush: asyncio.TimerHandle | None = None
+        self._last_flushed = 0  # messages
         self._ending = False
 
     async def start(self) -> None:
@@ -197,18 +199,21 @@ class AsyncKafkaPublisher:
         self._partitions[topic] = max(len(found), LAST_RESORT_PARTITIONS)
 
     def _flush_soon(self) -> None:
+        """An idle process adds nothing to a request; a busy one waits for company, which it is about to have."""
         if self._next_flush is None and not self._ending:
-            self._next_flush = asyncio.get_running_loop().call_later(LINGER_S, self._flush)
+            delay_s = LINGER_S if self._last_flushed >= COMPANY else 0.0
+            self._next_flush = asyncio.get_running_loop().call_later(delay_s, self._flush)
 
     def _flush(self) -> None:
         """A record for every partition that has something waiting and nothing under way."""
-        self._next_flush = None
+        self._next_flush, self._last_flushed = None, 0
         for lane in self._lanes.values():
             if lane.waiting and lane.sending is None:
-                lane.sending = asyncio.get_running_loop().create_task(self._send_next(lane))
+                taken = _take(lane.waiting)
+                self._last_flushed += sum(len(one.payloads) for one in taken)
+                lane.sending = asyncio.get_running_loop().create_task(self._send_taken(lane, taken))
 
-    async def _send_next(self, lane: _Lane) -> None:
-        taken = _take(lane.waiting)
+    async def _send_taken(self, lane: _Lane, taken: list[_Waiting]) -> None:
         outcome = await self._send(lane, [payload for one in taken for payload in one.payloads])
         if outcome is not None:  # those behind would wait as long again for the same answer
             taken, lane.waiting = taken + lane.waiting, []
