@@ -80,7 +80,10 @@ def door(database: Database, clock: FakeClock) -> Door:
 @pytest.fixture
 def client(door: Door) -> Iterator[httpx.Client]:
     key = door.keys.create("service", [Scope.FEEDBACK, Scope.CHAT, Scope.VIEW])
-    with served(door.app, DirectProtocol) as url, httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
+    with (
+        served(door.app, DirectProtocol) as url,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client,
+    ):
         yield client
 
 
