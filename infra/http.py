@@ -45,7 +45,8 @@ STATUS: dict[type[errors.PlumblineError], int] = {
     errors.Permanent: 500,
 }
 RETRY_AFTER_S = 2
-KEY_PATIENCE_S = 2.0
+KEY_PATIENCE_S = 2.0  # whether a key that was good lately still is
+NEW_KEY_PATIENCE_S = 10.0  # without an answer nobody can be let in: worth a longer wait than a refusal
 SHOWN = 120  # characters of a refused value that the answer repeats
 
 
@@ -142,11 +143,12 @@ async def authenticate(keys: AccessKeys, key: str | None) -> Principal:
     if principal is not None or key is None:
         return principal or keys.authenticate(None)
     principal = keys.believed(key)
+    patience_s = NEW_KEY_PATIENCE_S if principal is None else KEY_PATIENCE_S
     try:
-        return await asyncio.wait_for(asyncio.to_thread(keys.check, key), KEY_PATIENCE_S)
+        return await asyncio.wait_for(asyncio.to_thread(keys.check, key), patience_s)
     except TimeoutError:
         if principal is None:
-            raise errors.DatabaseUnavailable(f"no answer about the key within {KEY_PATIENCE_S:g} s") from None
+            raise errors.DatabaseUnavailable(f"no answer about the key within {patience_s:g} s") from None
     return principal
 
 

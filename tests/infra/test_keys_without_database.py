@@ -73,6 +73,7 @@ async def test_a_database_that_hangs_holds_up_one_request_and_not_the_next(
     database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "KEY_PATIENCE_S", 0.05)
+    monkeypatch.setattr(http, "NEW_KEY_PATIENCE_S", 0.05)
     unsteady = Unsteady(database)
     keys = AccessKeys(unsteady, clock)
     key = keys.create("a", [Scope.VIEW])
