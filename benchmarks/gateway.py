@@ -33,6 +33,7 @@ from infra.database_migration import migrate
 from infra.local.ports import free_port
 from infra.local.servers import Servers, servers
 from infra.local.topics import create_topics
+from matrix.errors import StackFailed
 
 REPOSITORY = Path(__file__).parents[1]
 WORK = REPOSITORY / ".plumbline"
@@ -150,7 +151,8 @@ def _load(
     )
     told: dict[str, Any] = json.loads(done.stdout)
     if told["statuses"].keys() - {"200", "202"} or not told["events"]:
-        raise RuntimeError(f"not every request was acknowledged: {told['statuses']}")
+        reason = f"not every request was acknowledged: {told['statuses']}"
+        raise StackFailed(part="gateway under load", reason=reason, remedy="Try it again on a quieter machine.")
     return told | {"server_us": (_processor_s(one) - before_s) / told["events"] * 1e6}
 
 
@@ -246,4 +248,4 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int) -> None:
             if httpx.get(f"http://127.0.0.1:{port}/health").is_success:
                 return
         time.sleep(0.1)
-    raise RuntimeError(f"{process.args!r} does not answer")
+    raise StackFailed(part="server under test", reason=f"{process.args!r} does not answer", remedy="Start it by hand.")

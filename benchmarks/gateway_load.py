@@ -155,7 +155,7 @@ class Turn:
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._free: list[Client] = []
+        self._free: deque[Client] = deque()  # in turn: one that idles for long would be hung up on
         self._due: deque[tuple[float, bytes]] = deque()
         self.is_over = False
 
@@ -171,7 +171,7 @@ class Turn:
     def send(self, at: float, request: bytes) -> None:
         """Due at this time."""
         if self._free:
-            self._free.pop().send(at, request)
+            self._free.popleft().send(at, request)
         else:
             self._due.append((at, request))
 
