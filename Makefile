@@ -42,7 +42,7 @@ static: install
 	@$(BIN)/lint-imports
 
 fast-tests: install
-	@$(BIN)/python -m pytest -q -m "not stack and not journey and not slow" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not stack and not database and not journey and not slow" $(ARGS)
 
 format: install
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
