@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from infra.demo.driver import Product, wait_for
 from infra.demo.people import Cast
 
-CUT_PATIENCE_S = 90.0
+CUT_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
