@@ -61,7 +61,7 @@ $(MADE):
 	found=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true); \
 	if [ "$$wanted" != "$$found" ]; then rm -rf .venv && "$$uv" venv --quiet --python "$(PYTHON)" .venv; fi; \
 	echo "installing what requirements/ pins (about 3 GB at the first time) ..." >&2; \
-	"$$uv" pip sync --quiet --python $(BIN)/python --require-hashes $(LOCKS); \
+	"$$uv" pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes $(LOCKS); \
 	"$$uv" pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	rm -f .venv/.made-*; touch $@
 
