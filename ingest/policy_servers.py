@@ -1,8 +1,9 @@
 """The policy servers behind the gateway: one is asked after the other until one answers.
 
 A conversation begins with the same server each time, whose cache knows it. A server's own 4xx is the client's
-business, except that a server which was restarted may not have loaded an adapter yet: another one may. A stream
-counts as answered with its first chunk; from then on nobody else is asked, since part of the completion is served.
+business, except that a server which was restarted may not have loaded an adapter yet: another one may, and within
+seconds the registry loads it there again (registry/upkeep.py). A stream counts as answered with its first chunk; from
+then on nobody else is asked, since part of the completion is served.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from registry.api import add_routes
 from registry.service import STAGE, GatePrompts, Registry
 from registry.serving import HttpPolicyServer, NamedServer
 from registry.settings import RegistrySettings
+from registry.upkeep import Upkeep
 
 WORKER = "registry"
 
@@ -83,15 +84,18 @@ def _registry(settings: RegistrySettings) -> Iterator[tuple[Registry, OutboxRela
 
 
 def serve(settings: RegistrySettings, *, host: str, port: int) -> None:
-    """The HTTP side, until SIGTERM."""
+    """The HTTP side and the upkeep of policy servers, until SIGTERM."""
     with _registry(settings) as (registry, relay):
         keys = AccessKeys(registry.database, registry.clock)
         api = make_api("Plumbline registry", keys=keys, max_body_bytes=settings.registry_max_body_bytes)
         add_routes(api, registry)
+        upkeep = Upkeep(registry, every_s=settings.upkeep_every_s)
         relay.start()
+        upkeep.start()
         try:
             uvicorn.run(api, host=host, port=port, log_level="warning", access_log=False)
         finally:
+            upkeep.stop()
             relay.stop()
 
 

@@ -4,7 +4,8 @@ The transaction compares again: the alias moves only from the champion that the 
 bytes that people approved. What an attempt loaded and did not bring into service is unloaded again, so that nothing of
 a failed proof remains but its audit entry; a server that cannot be reached then keeps it, under a name that nothing
 routes to. A promotion also unloads what no alias names any more. Both are best effort. A promotion is keyed by its
-request, which names policy and digest: asking again answers with what was done.
+request, which names policy and digest: asking again answers with what was done, after every server has loaded and
+proven it anew where it is still the champion.
 Rolling back is one operator's decision, audited and proven alike; it needs no gate, since it restores what was served.
 """
 
@@ -12,26 +13,26 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from sqlmodel import Session
 
 from infra.outbox import add_message
-from matrix.errors import ApprovalVoid, IllegalTransition, NotFound, PlumblineError, ServingNotProven
+from matrix.errors import ApprovalVoid, IllegalTransition, PlumblineError, ServingNotProven
 from matrix.messages.base import Value
-from matrix.messages.gate import Verdict, VersionPromoted
+from matrix.messages.gate import VersionPromoted
 from matrix.messages.run import Probe
 from matrix.topics import VERSION_PROMOTED
 from registry import approvals, repository
 from registry.approvals import RequestStatus
 from registry.decisions import current_binding, void_if_changed
 from registry.service import CHAMPION, PREVIOUS, STAGE, Registry, announce_route, audit, change, refusals_audited
-from registry.serving import Artifact, NamedServer, Proof, listed_root, load, prove, unload
+from registry.serving import NamedServer, Proof, listed_root, load, prove, unload
 from registry.tables import PromotionRow, VersionRow
+from registry.upkeep import artifact_of, bring_back, passed_probe, take_back
 
 Action = Literal["promote", "rollback"]
 
@@ -66,7 +67,7 @@ def promote(registry: Registry, *, request_id: str, actor: str) -> Moved:
         with registry.database.unit_of_work() as session:
             done = repository.promotion(session, request_id)
         if done is not None:
-            return _moved(done)
+            return _again(registry, done)
         void_if_changed(registry, request_id, actor=actor)
         plan = _plan_promotion(registry, request_id)
         with _proven(registry, plan) as proofs, change(registry) as session:
@@ -86,13 +87,25 @@ def promote(registry: Registry, *, request_id: str, actor: str) -> Moved:
     return _moved(done)
 
 
+def _again(registry: Registry, done: PromotionRow) -> Moved:
+    """What was done; where it is still what people are served, every server loads and proves it as of now."""
+    with registry.database.unit_of_work() as session:
+        champion = repository.aliased(session, done.policy, CHAMPION)
+    if champion.number != done.number:
+        return _moved(done)
+    proofs = [bring_back(registry, one, champion, is_champion=True) for one in registry.servers]
+    if not proofs:
+        raise ServingNotProven(server="(none)", model=champion.name, reason="no policy server is configured")
+    return _moved(done).model_copy(update={"proof": tuple(proof for proof in proofs if proof is not None)})
+
+
 def _plan_promotion(registry: Registry, request_id: str) -> _Plan:
     with registry.database.unit_of_work() as session:
         row, request = repository.request(session, request_id)
         target = repository.version(session, row.policy, row.number)
         approvals.ensure_approved(request, current_binding(registry, session, target))
         champion = repository.aliased(session, row.policy, CHAMPION)
-        probe = _probe(session, target)
+        probe = passed_probe(session, target)
         if not champion.adapter_uri:  # then it is the base, and its logprobs are there already
             probe = probe.model_copy(update={"champion_logprobs": ()})
         return _Plan(row.policy, "promote", target, champion, probe)
@@ -124,44 +137,24 @@ def _plan_rollback(registry: Registry, policy: str) -> _Plan:
             raise IllegalTransition(what=f"policy {policy}", current="without a previous version", wanted="rolled back")
         target = repository.aliased(session, policy, PREVIOUS)
         # The base model has no probe of its own: it is told apart from the adapter that is left behind.
-        probe = _probe(session, target if target.adapter_uri else champion)
+        probe = passed_probe(session, target if target.adapter_uri else champion)
         # What is left behind need not be the champion that the probe was made beside.
         probe = probe.model_copy(update={"champion_logprobs": ()})
         return _Plan(policy, "rollback", target, champion, probe)
 
 
-def _probe(session: Session, version: VersionRow) -> Probe:
-    """Of numbers that passed: what was promoted once has such, whatever came in since."""
-    found = repository.newest_report(session, version.policy, version.adapter_digest, verdict=Verdict.PASS)
-    if found is None:
-        raise NotFound(what="probe of version", name=f"{version.policy}/{version.number}")
-    return Probe.model_validate(found.probe)
-
-
 @contextmanager
 def _proven(registry: Registry, plan: _Plan) -> Iterator[tuple[Proof, ...]]:
     """Load and prove; whatever then goes wrong inside, what was loaded here does not stay."""
-    uri = plan.target.adapter_uri
-    path: Path | None = registry.objects.local_path(uri) if uri else None
-    artifact = Artifact(plan.target.name, plan.target.adapter_digest, path)
+    artifact = artifact_of(registry, plan.target)
     loaded: list[NamedServer] = []
     try:
         load(registry.servers, artifact, loaded)
         yield tuple(prove(one, artifact, plan.probe, tolerance=registry.probe_tolerance) for one in registry.servers)
     except PlumblineError:
         with suppress(PlumblineError):
-            _take_back(registry, plan, loaded)
+            take_back(registry, plan.target, loaded)
         raise
-
-
-def _take_back(registry: Registry, plan: _Plan, loaded: Sequence[NamedServer]) -> None:
-    """Under the lock: another attempt may have brought the same version into service meanwhile."""
-    with registry.database.unit_of_work() as session:
-        repository.lock_policy(session, plan.policy)
-        aliases = repository.aliases(session, plan.policy)
-        if plan.target.number not in (aliases.get(CHAMPION), aliases.get(PREVIOUS)):
-            for one in loaded:
-                unload(one, [plan.target.name])
 
 
 def _unload_unnamed(registry: Registry, policy: str, *, actor: str) -> None:

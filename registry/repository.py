@@ -74,6 +74,17 @@ def aliased(session: Session, policy: str, alias: str) -> VersionRow:
     return version(session, policy, row.number)
 
 
+def adapters_under(session: Session, names: Sequence[str]) -> list[tuple[str, VersionRow]]:
+    """Alias and version of every policy, where one of these aliases names an adapter; by alias, then policy."""
+    query = (
+        select(AliasRow.alias, VersionRow)
+        .where(col(AliasRow.alias).in_(names), VersionRow.adapter_uri != "")
+        .where(AliasRow.policy == VersionRow.policy, AliasRow.number == VersionRow.number)
+        .order_by(col(AliasRow.alias), col(AliasRow.policy))
+    )
+    return [(alias, row) for alias, row in session.exec(query).all()]
+
+
 def point(session: Session, policy: str, alias: str, number: int | None, at: datetime) -> None:
     """Move an alias, or take it away; only under lock_policy."""
     row = session.get(AliasRow, (policy, alias), populate_existing=True)

@@ -13,3 +13,4 @@ class RegistrySettings(Settings):
     registry_max_body_bytes: int = Field(default=64 * 1024, ge=1024)
     probe_tolerance: float = Field(default=0.02, gt=0, lt=1)  # nats per token; other kernels differ by about 1e-3
     server_timeout_s: float = Field(default=60.0, gt=0)
+    upkeep_every_s: float = Field(default=5.0, gt=0)  # how often policy servers are asked what they serve

@@ -23,6 +23,10 @@ class FakeLoraServer:
         self.when_spoken: Callable[[], object] = lambda: None
         self.app = self._app()
 
+    def restart(self) -> None:
+        """Adapters are held in memory alone."""
+        self.loaded.clear()
+
     def _speak(self, model: str) -> Spoken | None:
         if model == "base" or (model in self.loaded and self.serves_base_always):
             return self.voices[b""]
