@@ -5,8 +5,8 @@ its name (verl#7495, verl#3821), and of several replicas one may be left out. So
 the server must list the immutable name with that path, and its greedy completion of a probe prompt must have the
 tokens and logprobs that the trainer computed from the same bytes, which the base model's must not have, nor the
 champion's where the probe holds them. A logprob that is no number proves nothing.
-For the base model itself there is nothing to load; its completion must agree with the base logprobs of the probe as
-far as both say the same, and must not be the adapter's.
+For the base model itself there is nothing to load; its completion must be the base model's own, as the trainer
+computed it, where the adapter's is another or has other logprobs.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def prove(one: NamedServer, artifact: Artifact, probe: Probe, *, tolerance: floa
     root = listed_root(one, artifact.name)
     if artifact.path is not None and Path(root).resolve() != artifact.path.resolve():
         raise ServingNotProven(server=one.address, model=artifact.name, reason=f"it was loaded from {root}")
-    if unusable := _unusable(probe):
+    if unusable := _unusable(probe, of_base=artifact.path is None):
         raise ServingNotProven(server=one.address, model=artifact.name, reason=unusable)
     tokens, logprobs = one.server.completion_logprobs(artifact.name, probe.prompt)
     if len(tokens) != len(logprobs) or not all(map(math.isfinite, logprobs)):
@@ -129,12 +129,18 @@ def listed_root(one: NamedServer, name: str) -> str:
     return models[name]
 
 
-def _unusable(probe: Probe) -> str | None:
+def _unusable(probe: Probe, *, of_base: bool) -> str | None:
     """Every comparison is 'within' or 'beyond', and NaN is neither: `max` passes over it."""
-    columns = [probe.logprobs, probe.base_logprobs] + ([probe.champion_logprobs] if probe.champion_logprobs else [])
-    if not probe.tokens or any(len(column) != len(probe.tokens) for column in columns):
+    if of_base and not probe.base_own_tokens:
+        return "the probe has no completion of the base model; it was made before probes had one"
+    columns = [(probe.tokens, probe.logprobs), (probe.tokens, probe.base_logprobs)]
+    if probe.champion_logprobs:
+        columns.append((probe.tokens, probe.champion_logprobs))
+    if of_base:
+        columns.append((probe.base_own_tokens, probe.base_own_logprobs))
+    if not probe.tokens or any(len(logprobs) != len(tokens) for tokens, logprobs in columns):
         return "the probe has not one logprob for each token"
-    if not all(math.isfinite(value) for column in columns for value in column):
+    if not all(math.isfinite(value) for _, logprobs in columns for value in logprobs):
         return "a logprob of the probe is no number"
     return None
 
@@ -152,8 +158,7 @@ def _compare_adapter(tokens: Sequence[str], logprobs: Sequence[float], probe: Pr
         if told_apart <= 2 * tolerance:
             return f"the probe cannot tell it from the {other} ({told_apart:.4f})", 0, 0.0, told_apart
     shared = _shared(tokens, probe.tokens)
-    # One server writes the end of text as a token and another does not.
-    if shared < max(1, len(probe.tokens) - 1):
+    if _leaves(shared, probe.tokens):
         return f"its completion of the probe leaves the expected one at token {shared}", shared, 0.0, 0.0
     difference = _largest(logprobs[:shared], probe.logprobs[:shared])
     distances = {other: _largest(logprobs[:shared], theirs[:shared]) for other, theirs in others.items()}
@@ -167,18 +172,25 @@ def _compare_adapter(tokens: Sequence[str], logprobs: Sequence[float], probe: Pr
 
 
 def _compare_base(tokens: Sequence[str], logprobs: Sequence[float], probe: Probe, tolerance: float) -> Compared:
-    """Base logprobs as far as base and adapter write the same; where they part, greedy base is no less likely."""
-    shared = _shared(tokens, probe.tokens)
-    difference = _largest(logprobs[:shared], probe.base_logprobs[:shared]) if shared else 0.0
-    parted = shared < min(len(tokens), len(probe.tokens))
-    if not tokens or not difference <= tolerance:
+    """The base model's own tokens with their logprobs, where the adapter writes others or gives them others."""
+    own = probe.base_own_tokens
+    shared = _shared(tokens, own)
+    if _leaves(shared, own):
+        return f"its completion of the probe leaves the base model's at token {shared}", shared, 0.0, 0.0
+    difference = _largest(logprobs[:shared], probe.base_own_logprobs[:shared])
+    if not difference <= tolerance:
         return f"logprobs differ by {difference:.4f} from the base model's", shared, difference, 0.0
-    if parted and logprobs[shared] < probe.base_logprobs[shared] - tolerance:
-        return f"its token {shared} is less likely than one that the base model offers", shared, difference, 0.0
-    distance = 1e9 if parted else _largest(logprobs[:shared], probe.logprobs[:shared])
+    alike = _shared(tokens[:shared], probe.tokens)  # the adapter, greedy too, writes something else from there on
+    parted = alike < min(shared, len(probe.tokens))
+    distance = 1e9 if parted else _largest(logprobs[:alike], probe.logprobs[:alike])
     if not distance > tolerance:
         return "its completion of the probe is the adapter's", shared, difference, distance
     return None, shared, difference, distance
+
+
+def _leaves(shared: int, expected: Sequence[str]) -> bool:
+    """Whether a completion is another; one server writes the end of text as a token and another does not."""
+    return shared < max(1, len(expected) - 1)
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:

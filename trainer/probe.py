@@ -2,7 +2,8 @@
 
 An adapter may never reach the sampler, and the base model answers under its name; so the prompt is chosen where the
 candidate's own completion has logprobs that the base model and the champion least agree with. Prompts of one
-user message are tried in order of their id: a server is asked over the chat interface with one message.
+user message are tried in order of their id: a server is asked over the chat interface with one message. The base
+model's own completion of the chosen prompt goes along, for a rollback to it is proven as well.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from matrix.messages.completion import ChatMessage
 from matrix.messages.run import Probe
 from trainer.evaluate import GatePrompt
-from trainer.microbatches import Wanted
+from trainer.microbatches import Generated, Wanted
 from trainer.policies import ServedPolicies
 
 TRIED = 16
@@ -26,13 +27,11 @@ def make_probe(
     """The most telling of the first prompts, with the candidate's greedy completion and its logprobs under all."""
     texts = [prompt.messages[0].content for prompt in prompts if _is_one_question(prompt)][:TRIED] or [FALLBACK]
     probes = [_probe(policies, candidate, text, champion) for text in texts]
-    return max(probes, key=_distance)
+    return _with_base_completion(policies, max(probes, key=_distance))
 
 
 def _probe(policies: ServedPolicies, candidate: str, text: str, champion: str) -> Probe:
-    prompt = policies.encode(candidate, [ChatMessage(role="user", content=text)])
-    room = max(1, min(TOKENS, policies.context_tokens - len(prompt)))
-    [completion] = policies.generate(candidate, [Wanted(candidate, prompt, room, temperature=0.0, seed=0)])
+    prompt, completion = _greedy(policies, candidate, text)
     return Probe(
         prompt=text,
         completion=policies.decode(completion.tokens),
@@ -43,6 +42,23 @@ def _probe(policies: ServedPolicies, candidate: str, text: str, champion: str) -
         if champion == ServedPolicies.BASE
         else policies.logprobs(champion, prompt, completion.tokens),
     )
+
+
+def _with_base_completion(policies: ServedPolicies, probe: Probe) -> Probe:
+    _, completion = _greedy(policies, ServedPolicies.BASE, probe.prompt)
+    own = {
+        "base_own_tokens": tuple(policies.token_text(token) for token in completion.tokens),
+        "base_own_logprobs": completion.logprobs,
+    }
+    return probe.model_copy(update=own)
+
+
+def _greedy(policies: ServedPolicies, model: str, text: str) -> tuple[tuple[int, ...], Generated]:
+    """The prompt's token ids, and the model's completion."""
+    prompt = policies.encode(model, [ChatMessage(role="user", content=text)])
+    room = max(1, min(TOKENS, policies.context_tokens - len(prompt)))
+    [completion] = policies.generate(model, [Wanted(model, prompt, room, temperature=0.0, seed=0)])
+    return prompt, completion
 
 
 def _is_one_question(prompt: GatePrompt) -> bool:

@@ -64,10 +64,22 @@ def promote(product: Product, cast: Cast, request: Request, trial: Trial) -> Ser
 
 
 def roll_back(product: Product, cast: Cast, *, to: str) -> Served:
-    """The operator rolls back; StoryDiffers unless what was served before is proven to be served again."""
+    """The operator rolls back; StoryDiffers unless what was served before is proven to be served again.
+
+    It is the last decision of the story, so the log of all of them is checked here too.
+    """
     path = f"/v1/policies/{product.settings.policy}/rollback"
-    answer = product.registry(cast.operator).post(path, {"reason": "a drill: what is served must come back at once"})
-    return as_served("rollback", answer, expected=to, by=cast.operator)
+    registry = product.registry(cast.operator)
+    answer = registry.post(path, {"reason": "a drill: what is served must come back at once"})
+    served = as_served("rollback", answer, expected=to, by=cast.operator)
+    must_be_intact(registry.get("/v1/audit", limit="1")["chain"])
+    return served
+
+
+def must_be_intact(chain: str) -> None:
+    """The audit log's hash chain, in the registry's words."""
+    if chain != "intact":
+        raise StoryDiffers(expected="the audit log's chain to be intact", seen=chain)
 
 
 def must_be_same(before: str, again: str) -> None:
@@ -77,9 +89,11 @@ def must_be_same(before: str, again: str) -> None:
 
 
 def as_served(action: str, answer: dict[str, Any], *, expected: str, by: Person) -> Served:
-    """What the registry says of a move; StoryDiffers unless it proves the expected bytes."""
-    if answer["adapter_digest"] != expected or not answer.get("proof"):
-        seen = f"digest {answer['adapter_digest']}, proof {answer.get('proof')}"
+    """What the registry says of a move; StoryDiffers unless every server proves the expected bytes by its tokens."""
+    shown = answer["proof"].get("servers", [])
+    proven = bool(shown) and all(one["artifact_sha256"] == expected and one["tokens"] > 0 for one in shown)
+    if answer["adapter_digest"] != expected or not proven:
+        seen = f"digest {answer['adapter_digest']}, proof {answer['proof']}"
         raise StoryDiffers(expected=f"the {action} to prove digest {expected}", seen=seen)
     return Served(action, answer["version"], answer["adapter_digest"], answer["seconds"], answer["proof"], by.actor)
 

@@ -63,7 +63,11 @@ class CellScores(Value):
 
 
 class Probe(Value):
-    """One fixed prompt with the completion that a policy gives it: what a server must reproduce to prove its bytes."""
+    """One fixed prompt with the completion that a policy gives it: what a server must reproduce to prove its bytes.
+
+    The base model's own completion stands beside it: what a server must reproduce to prove that it serves no adapter.
+    Without it, as in probes from before there was one, the base model cannot be proven.
+    """
 
     prompt: str
     completion: str
@@ -71,6 +75,8 @@ class Probe(Value):
     logprobs: tuple[float, ...]  # of `tokens` under the policy that is to be proven
     base_logprobs: tuple[float, ...]  # of the same tokens under the base model
     champion_logprobs: tuple[float, ...] = ()  # of the same tokens under the evaluation's champion, where known
+    base_own_tokens: tuple[str, ...] = ()  # what the base model itself answers, greedily
+    base_own_logprobs: tuple[float, ...] = ()  # of those, under the base model
 
 
 class Evaluation(Message):

@@ -46,22 +46,37 @@ def test_run_b_must_pass_and_a_failure_says_which_finding(passed: Trial, refused
         trials.must_pass(refused.report)
 
 
-def served(**changes: Any) -> dict[str, Any]:
-    return {"version": 2, "adapter_digest": "b" * 64, "seconds": 0.4, "proof": {"servers": 1}} | changes
+SHOWN = {"server": "http://here", "artifact_sha256": "b" * 64, "tokens": 12}
+
+
+def served(*servers: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    proof = {"artifact_sha256": "b" * 64, "servers": list(servers)}
+    return {"version": 2, "adapter_digest": "b" * 64, "seconds": 0.4, "proof": proof} | changes
 
 
 def test_a_proof_of_other_bytes_ends_the_story() -> None:
     with pytest.raises(StoryDiffers, match="promote"):
-        decisions.as_served("promote", served(adapter_digest="c" * 64), expected="b" * 64, by=OPERATOR)
+        decisions.as_served("promote", served(SHOWN, adapter_digest="c" * 64), expected="b" * 64, by=OPERATOR)
 
 
-def test_a_move_without_a_proof_ends_the_story() -> None:
+@pytest.mark.parametrize(
+    "servers",
+    [(), (SHOWN, SHOWN | {"tokens": 0}), (SHOWN, SHOWN | {"artifact_sha256": "c" * 64})],
+    ids=["nobody", "without tokens", "other bytes"],
+)
+def test_a_move_that_some_server_does_not_prove_ends_the_story(servers: tuple[dict[str, Any], ...]) -> None:
     with pytest.raises(StoryDiffers, match="proof"):
-        decisions.as_served("rollback", served(proof={}), expected="b" * 64, by=OPERATOR)
+        decisions.as_served("rollback", served(*servers), expected="b" * 64, by=OPERATOR)
+
+
+def test_a_broken_audit_log_ends_the_story() -> None:
+    decisions.must_be_intact("intact")
+    with pytest.raises(StoryDiffers, match="broken at entry 3"):
+        decisions.must_be_intact("broken at entry 3")
 
 
 def test_a_proven_move_is_kept_with_its_seconds() -> None:
-    assert decisions.as_served("promote", served(), expected="b" * 64, by=OPERATOR).seconds == 0.4
+    assert decisions.as_served("promote", served(SHOWN), expected="b" * 64, by=OPERATOR).seconds == 0.4
 
 
 def test_what_does_not_come_is_named() -> None:

@@ -14,6 +14,8 @@ PROBE = Probe(
     tokens=("yes", " it", " does"),
     logprobs=(-0.1, -0.2, -0.3),
     base_logprobs=(-2.0, -1.5, -1.0),
+    base_own_tokens=("see", " a", " doctor"),
+    base_own_logprobs=(-0.4, -0.5, -0.6),
 )
 
 

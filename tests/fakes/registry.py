@@ -136,4 +136,5 @@ def probe_of(weights: bytes) -> Probe:
 
 
 ONE, TWO, THREE = b"one weights", b"two weights", b"car weights"
-VOICES = {b"": (PROBE.tokens, PROBE.base_logprobs), ONE: voice(ONE), TWO: voice(TWO), THREE: voice(THREE)}
+OF_BASE = (PROBE.base_own_tokens, PROBE.base_own_logprobs)
+VOICES = {b"": OF_BASE, ONE: voice(ONE), TWO: voice(TWO), THREE: voice(THREE)}

@@ -6,13 +6,15 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from matrix.digests import digest_files
 from matrix.errors import ServingNotProven
 from matrix.messages.run import Probe
-from registry.serving import Artifact, HttpPolicyServer, NamedServer, load, prove
+from registry.serving import Artifact, HttpPolicyServer, NamedServer, Proof, load, prove
 from tests.fakes.evaluations import PROBE
-from tests.fakes.lora_server import FakeLoraServer
+from tests.fakes.lora_server import FakeLoraServer, Spoken
 from tests.fakes.serving import served
 
 FILES = {"adapter_config.json": b"{}", "adapter_model.safetensors": b"weights"}
@@ -56,3 +58,78 @@ def test_a_probe_on_which_candidate_and_champion_agree_proves_nothing(tmp_path: 
     near = tuple(value + 0.03 for value in PROBE.logprobs)
     with pytest.raises(ServingNotProven, match="champion"):
         proven(tmp_path, PROBE.logprobs, PROBE.model_copy(update={"champion_logprobs": near}))
+
+
+OWN = (PROBE.base_own_tokens, PROBE.base_own_logprobs)
+TOLERANCE = 0.02
+
+
+class SaysOnly:
+    """A policy server that has one answer, whoever is asked for."""
+
+    def __init__(self, said: Spoken) -> None:
+        self._said = said
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        raise AssertionError("the base model is never loaded")
+
+    def unload_adapter(self, name: str) -> None:
+        raise AssertionError("the base model is never unloaded")
+
+    def served_models(self) -> dict[str, str]:
+        return {"base": "/models/base"}
+
+    def completion_logprobs(self, model: str, prompt: str) -> Spoken:
+        return self._said
+
+
+def proven_base(said: Spoken, probe: Probe = PROBE) -> Proof:
+    return prove(NamedServer("here", SaysOnly(said)), Artifact("base", "a" * 64, None), probe, tolerance=TOLERANCE)
+
+
+def test_the_base_models_own_words_are_a_proof_of_it_with_or_without_their_end() -> None:
+    assert proven_base(OWN).tokens == 3
+    assert proven_base((OWN[0][:2], OWN[1][:2])).tokens == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (("zzz", "garbage"), (-0.01, -5.0)),
+        ((), ()),
+        (OWN[0][:1], OWN[1][:1]),
+        (OWN[0], (-0.4, -0.5, -0.65)),
+        (PROBE.tokens, PROBE.logprobs),
+    ],
+)
+def test_other_words_than_the_base_models_own_are_no_proof_of_it(said: Spoken) -> None:
+    with pytest.raises(ServingNotProven):
+        proven_base(said)
+
+
+def test_the_base_model_is_not_proven_where_the_adapter_says_the_same() -> None:
+    same = PROBE.model_copy(update={"base_own_tokens": PROBE.tokens, "base_own_logprobs": PROBE.logprobs})
+    with pytest.raises(ServingNotProven, match="adapter's"):
+        proven_base((PROBE.tokens, PROBE.logprobs), same)
+
+
+def test_a_probe_without_the_base_models_words_proves_no_base_model() -> None:
+    with pytest.raises(ServingNotProven, match="no completion of the base model"):
+        proven_base(OWN, PROBE.model_copy(update={"base_own_tokens": (), "base_own_logprobs": ()}))
+
+
+words = st.lists(st.sampled_from([*PROBE.base_own_tokens, *PROBE.tokens, "zzz"]), max_size=5)
+
+
+@given(tokens=words, shift=st.floats(-0.05, 0.05))
+def test_a_proof_of_the_base_model_rests_on_its_own_tokens_and_on_all_but_the_last(
+    tokens: list[str], shift: float
+) -> None:
+    said = tuple(tokens), tuple(value + shift for value in (*PROBE.base_own_logprobs, -0.7, -0.8)[: len(tokens)])
+    try:
+        proof = proven_base(said)
+    except ServingNotProven:
+        return
+    assert proof.tokens >= len(OWN[0]) - 1
+    assert tuple(tokens[: proof.tokens]) == OWN[0][: proof.tokens]
+    assert proof.difference <= TOLERANCE
