@@ -3,7 +3,8 @@
 A decision names what was seen: adapter digest, gate report digest, route, the champion that the report compared
 with, and the matrix and the gate prompts that it was judged by. Once any of these is another, it is void. The author
 of a version and the person who asked for its promotion do not decide on it; a person decides once; one refusal is
-final for the request. How many must approve was fixed when the request was made, by the matrix that it names.
+final for the request, and for its bytes on that report (registry/decisions.py). How many must approve was fixed when
+the request was made, by the matrix that it names.
 Left out: expiry, and roles beyond the scopes of keys.
 """
 

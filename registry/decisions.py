@@ -2,6 +2,8 @@
 
 A request names digests (registry/approvals.py says why). It is refused unless the report that stands passed against
 today's champion, by today's matrix and on today's gate prompts, and closed for good once any of that is another.
+A rejection is final for the bytes on that report, whoever asks and however often: other requests for the same are
+closed with it and new ones refused. A new report opens the question again.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ def request_promotion(registry: Registry, *, policy: str, number: int, reason: s
         repository.lock_policy(session, policy)
         row = repository.version(session, policy, number)
         binding = _passed_binding(registry, session, row)
+        if repository.was_rejected(session, policy, binding):
+            what = f"version {subject} on report {binding.report_digest[:12]}"
+            raise IllegalTransition(what=what, current=RequestStatus.REJECTED, wanted="asked for again")
         request_id = str(uuid.uuid4())
         fields = {
             "request_id": request_id,
@@ -85,6 +90,8 @@ def decide(registry: Registry, *, request_id: str, word: Word, reason: str, acto
     with refusals_audited(registry, actor=actor, action=f"promotion.{word}", subject=request_id):
         void_if_changed(registry, request_id, actor=actor)
         with change(registry) as session:
+            named, _ = repository.request(session, request_id)
+            repository.lock_policy(session, named.policy)  # before the row, as a promotion takes them
             row, request = repository.request(session, request_id, lock=True)
             binding = current_binding(registry, session, repository.version(session, row.policy, row.number))
             decision = Decision(actor=actor, word=word, reason=reason, binding=binding)
@@ -92,10 +99,25 @@ def decide(registry: Registry, *, request_id: str, word: Word, reason: str, acto
             repository.add_decision(session, request_id, decision, registry.clock.now())
             row.status = decided.status.value
             detail = {"request_id": request_id, "reason": reason, "status": decided.status} | binding.model_dump()
+            if decided.status is RequestStatus.REJECTED:
+                detail["rejected_requests"] = _reject_others(session, row)
             subject = f"{row.policy}/{row.number}"
             action = "promotion.approved" if word == "approve" else "promotion.rejected"
             audit(registry, session, actor=actor, action=action, subject=subject, detail=detail)
     return decided
+
+
+def _reject_others(session: Session, rejected: PromotionRequestRow) -> list[str]:
+    """Ids of the other open requests for the same bytes on the same report."""
+    others = [
+        row
+        for row in repository.open_requests(session, rejected.policy)
+        if row.request_id != rejected.request_id
+        and (row.adapter_digest, row.report_digest) == (rejected.adapter_digest, rejected.report_digest)
+    ]
+    for row in others:
+        row.status = RequestStatus.REJECTED.value
+    return sorted(row.request_id for row in others)
 
 
 def void_if_changed(registry: Registry, request_id: str, *, actor: str) -> None:

@@ -165,6 +165,17 @@ def requests(session: Session, policy: str | None = None) -> list[tuple[Promotio
     return [(row, _request_of(session, row)) for row in session.exec(query).all()]
 
 
+def was_rejected(session: Session, policy: str, binding: Binding) -> bool:
+    """Whether somebody rejected these bytes on this report."""
+    query = select(PromotionRequestRow.request_id).where(
+        PromotionRequestRow.policy == policy,
+        PromotionRequestRow.adapter_digest == binding.adapter_digest,
+        PromotionRequestRow.report_digest == binding.report_digest,
+        PromotionRequestRow.status == RequestStatus.REJECTED.value,
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
 def open_requests(session: Session, policy: str) -> Sequence[PromotionRequestRow]:
     """Those that could still be promoted, locked."""
     query = select(PromotionRequestRow).where(

@@ -70,6 +70,41 @@ def test_one_rejection_is_final(make_world: MakeWorld) -> None:
         decisions.decide(world.registry, request_id=request, word="approve", reason="yes", actor="cas")
 
 
+def rejected(world: World, number: int) -> None:
+    request = decisions.request_promotion(world.registry, policy=POLICY, number=number, reason="r", actor="rob")
+    decisions.decide(world.registry, request_id=request, word="reject", reason="no", actor="bea")
+
+
+def test_what_was_rejected_cannot_be_asked_for_again_on_the_same_report(make_world: MakeWorld) -> None:
+    world = make_world()
+    number = world.candidate(ONE)
+    rejected(world, number)
+    with pytest.raises(IllegalTransition, match="rejected and cannot become asked for again"):
+        decisions.request_promotion(world.registry, policy=POLICY, number=number, reason="please", actor="sue")
+    assert world.actions()[-1] == "promotion.request.refused"
+
+
+def test_a_rejection_closes_other_requests_for_the_same(make_world: MakeWorld) -> None:
+    world = make_world()
+    number, other = world.candidate(ONE), world.candidate(TWO)
+    approved, unlike = world.approved(number), world.approved(other)
+    rejected(world, number)
+    assert world.last_detail("promotion.rejected")["rejected_requests"] == [approved]
+    with pytest.raises(IllegalTransition, match="rejected"):
+        world.promote(approved)
+    assert world.promote(unlike).version == other
+
+
+def test_a_new_report_opens_the_question_again(make_world: MakeWorld) -> None:
+    world = make_world()
+    number = world.candidate(ONE)
+    rejected(world, number)
+    service.evaluate_again(world.registry, policy=POLICY, number=number, actor="olga")
+    better = world.evaluated(world.trained(ONE), ONE, answers_uri="object:other-answers")
+    service.take_evaluation(world.registry, better)
+    assert world.promote(world.approved(number)).version == number
+
+
 def test_a_champion_that_moved_voids_what_was_approved(make_world: MakeWorld) -> None:
     world = make_world()
     first, second = world.approved(world.candidate(ONE)), world.approved(world.candidate(TWO))
