@@ -16,7 +16,9 @@ from registry.service import Registry
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Viewer = Annotated[Principal, Depends(require(Scope.VIEW))]
+Looker = Annotated[Principal, Depends(require(Scope.VIEW, Scope.OPERATE))]  # who rolls back must know from where
 Requester = Annotated[Principal, Depends(require(Scope.REQUEST))]
 Approver = Annotated[Principal, Depends(require(Scope.APPROVE))]
 Operator = Annotated[Principal, Depends(require(Scope.OPERATE))]
@@ -40,7 +42,7 @@ class PromotionBody(_Body):
     """What should be served, and why."""
 
     policy: PolicyName
-    version: int = Field(ge=0, le=2**31 - 1)
+    version: Number
     reason: Reason
 
 
@@ -52,12 +54,10 @@ class DecisionBody(_Body):
 
 
 class RollbackBody(_Body):
-    """Why what is served must go."""
+    """Why what is served must go; with the version that it is, asking again does nothing more."""
 
     reason: Reason
-
-
-Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
+    from_version: Number | None = None
 
 
 def add_routes(app: FastAPI, registry: Registry) -> None:
@@ -73,7 +73,7 @@ def _add_views(app: FastAPI, registry: Registry) -> None:
         return views.versions(registry, policy)
 
     @app.get("/v1/policies/{policy}/aliases")
-    def aliases(policy: PolicyName, _: Viewer) -> dict[str, Any]:
+    def aliases(policy: PolicyName, _: Looker) -> dict[str, Any]:
         return views.aliases(registry, policy)
 
     @app.get("/v1/policies/{policy}/versions/{number}")
@@ -135,7 +135,10 @@ def _add_operations(app: FastAPI, registry: Registry) -> None:
 
     @app.post("/v1/policies/{policy}/rollback")
     def rollback(policy: PolicyName, body: RollbackBody, caller: Operator) -> dict[str, Any]:
-        return _shown(promotion.roll_back(registry, policy=policy, reason=body.reason, actor=caller.actor))
+        moved = promotion.roll_back(
+            registry, policy=policy, reason=body.reason, actor=caller.actor, from_version=body.from_version
+        )
+        return _shown(moved)
 
 
 def _shown(moved: promotion.Moved) -> dict[str, Any]:

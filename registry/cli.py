@@ -12,7 +12,7 @@ from rich.table import Table
 
 from infra.console import echo_json, people
 from infra.http import ApiClient
-from matrix.errors import InvalidInput
+from matrix.errors import InvalidInput, Transient
 from matrix.messages.gate import GateReport, Verdict
 from registry import app
 from registry.gate.report import COLUMNS, EXIT_CODES, rows
@@ -203,12 +203,21 @@ def promote(request_id: str, *, as_json: bool) -> None:
 @commands.command()
 @policy_option
 @reason_option
+@click.option("--from-version", type=click.IntRange(min=0), default=None, help="What must go (default: the champion).")
 @as_json_option
-def rollback(*, policy: str | None, reason: str, as_json: bool) -> None:
-    """Serve again what was served before."""
+def rollback(*, policy: str | None, reason: str, from_version: int | None, as_json: bool) -> None:
+    """Serve again what was served before; refused where another version than the named one is served."""
     settings = RegistrySettings.load()
-    path = f"/v1/policies/{policy or settings.policy}/rollback"
-    found = _call(settings, lambda client: client.post(path, {"reason": reason}))
+    path = f"/v1/policies/{policy or settings.policy}"
+    leaving = from_version
+    if leaving is None:
+        leaving = int(_call(settings, lambda client: client.get(f"{path}/aliases"))["champion"]["version"])
+    body = {"reason": reason, "from_version": leaving}
+    try:
+        found = _call(settings, lambda client: client.post(f"{path}/rollback", body))
+    except Transient as error:
+        remedy = f"whether it was done is not known: repeat it with --from-version {leaving}"
+        raise Transient(f"{error} ({remedy})") from error
     _answer(found, _moved(found), as_json=as_json)
 
 

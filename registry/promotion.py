@@ -7,6 +7,8 @@ routes to. A promotion also unloads what no alias names any more. Both are best 
 request, which names policy and digest: asking again answers with what was done, after every server has loaded and
 proven it anew where it is still the champion.
 Rolling back is one operator's decision, audited and proven alike; it needs no gate, since it restores what was served.
+It has no request, so a caller names the version that must go: after a lost answer, asking again does not roll back
+twice.
 """
 
 from __future__ import annotations
@@ -111,10 +113,16 @@ def _plan_promotion(registry: Registry, request_id: str) -> _Plan:
         return _Plan(row.policy, "promote", target, champion, probe)
 
 
-def roll_back(registry: Registry, *, policy: str, reason: str, actor: str) -> Moved:
-    """Serve again what was served before; the version that is left behind stays for people to look at."""
+def roll_back(registry: Registry, *, policy: str, reason: str, actor: str, from_version: int | None = None) -> Moved:
+    """Serve again what was served before; the version that is left behind stays for people to look at.
+
+    Who names the version that must go may ask twice: the second time answers with what was done. IllegalTransition
+    where another one is served.
+    """
     started = time.monotonic()
     with refusals_audited(registry, actor=actor, action="rollback", subject=policy):
+        if from_version is not None and (past := _left_already(registry, policy, from_version)) is not None:
+            return _moved(past)
         plan = _plan_rollback(registry, policy)
         with _proven(registry, plan) as proofs, change(registry) as session:
             repository.lock_policy(session, policy)
@@ -128,6 +136,19 @@ def roll_back(registry: Registry, *, policy: str, reason: str, actor: str) -> Mo
             move = _Move(str(uuid.uuid4()), actor, time.monotonic() - started, reason)
             done = _move(registry, session, plan, proofs, move)
     return _moved(done)
+
+
+def _left_already(registry: Registry, policy: str, from_version: int) -> PromotionRow | None:
+    """The rollback that left this version, if it was the last move; None where the version is still served."""
+    with registry.database.unit_of_work() as session:
+        champion = repository.aliased(session, policy, CHAMPION)
+        newest = repository.newest_promotion(session, policy)
+    if champion.number == from_version:
+        return None
+    if newest is not None and (newest.action, newest.from_number) == ("rollback", from_version):
+        return newest
+    now, wanted = f"on version {champion.number}", f"rolled back from version {from_version}"
+    raise IllegalTransition(what=f"policy {policy}", current=now, wanted=wanted)
 
 
 def _plan_rollback(registry: Registry, policy: str) -> _Plan:

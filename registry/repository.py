@@ -227,6 +227,12 @@ def promotion(session: Session, promotion_id: str) -> PromotionRow | None:
     return session.get(PromotionRow, promotion_id)
 
 
+def newest_promotion(session: Session, policy: str) -> PromotionRow | None:
+    """The last move of the champion, forward or back."""
+    query = select(PromotionRow).where(PromotionRow.policy == policy).order_by(col(PromotionRow.sequence).desc())
+    return session.exec(query.limit(1)).one_or_none()
+
+
 def promotion_that_served(session: Session, policy: str, number: int) -> PromotionRow | None:
     """The newest promotion of a version: what it replaced is what was served before it."""
     query = select(PromotionRow).where(

@@ -40,6 +40,7 @@ def test_every_route_asks_for_its_own_scope(server: str, database: Database, clo
         ("POST", "/v1/promotions/x/decisions", {"decision": "approve", "reason": "r"}, Scope.APPROVE, 404),
         ("POST", "/v1/promotions/x/promote", None, Scope.OPERATE, 404),
         ("POST", "/v1/policies/clinic-assistant/rollback", {"reason": "r"}, Scope.OPERATE, 409),
+        ("POST", "/v1/policies/clinic-assistant/rollback", {"reason": "r", "from_version": 3}, Scope.OPERATE, 409),
         ("POST", "/v1/promotions", {"policy": "clinic-assistant", "version": 0, "reason": ""}, Scope.REQUEST, 422),
         ("GET", "/v1/audit", None, Scope.VIEW, 200),
     ]

@@ -10,12 +10,53 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from fastapi import FastAPI, Response
 
 from infra.access import AccessKeys, Scope
-from infra.http import make_api
+from infra.http import make_api, problem
+from matrix.errors import Transient
 from registry.api import add_routes
-from tests.fakes.registry import ONE, POLICY, World
+from registry.cli import commands
+from tests.fakes.registry import ONE, POLICY, TWO, World
 from tests.fakes.serving import served
+
+
+@pytest.mark.slow
+def test_rolling_back_names_the_champion_and_needs_no_other_scope(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    for weights in (ONE, TWO):
+        world.promote(world.approved(world.candidate(weights)))
+    keys = AccessKeys(world.registry.database, world.registry.clock)
+    api = make_api("registry", keys=keys)
+    add_routes(api, world.registry)
+    with served(api) as url:
+        key = keys.create("olga", [Scope.OPERATE])
+        environment = os.environ | {"PLUMBLINE_REGISTRY_URL": url, "PLUMBLINE_API_KEY": key, "PLUMBLINE_POLICY": POLICY}
+        code, moved = asked(environment, "rollback", "--reason", "harm")
+        assert (code, moved["version"]) == (0, 1)
+        code, again = asked(environment, "rollback", "--reason", "harm", "--from-version", "2")
+        assert (code, again) == (0, moved)
+    assert world.champion() == 1
+
+
+def test_a_lost_answer_to_a_rollback_says_how_to_repeat_it_without_rolling_back_twice() -> None:
+    api = FastAPI()
+
+    @api.get("/v1/policies/clinic-assistant/aliases")
+    def aliases() -> dict[str, Any]:
+        return {"champion": {"version": 7}}
+
+    @api.post("/v1/policies/clinic-assistant/rollback")
+    def rollback(body: dict[str, Any]) -> Response:
+        assert body == {"reason": "harm", "from_version": 7}
+        return problem(503, "SamplerUnavailable", "the policy server does not answer")
+
+    with served(api) as url:
+        told = {"PLUMBLINE_REGISTRY_URL": url, "PLUMBLINE_POLICY": POLICY}
+        done = CliRunner().invoke(commands, ["rollback", "--reason", "harm"], env=told)
+    assert isinstance(done.exception, Transient)
+    assert "repeat it with --from-version 7" in str(done.exception)
 
 
 def asked(environment: dict[str, str], *arguments: str) -> tuple[int, Any]:

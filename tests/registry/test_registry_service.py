@@ -165,3 +165,36 @@ def test_rolling_back_restores_the_previous_adapter_then_the_base(make_world: Ma
     assert [moved.version for moved in restored] == [1, 0]
     with pytest.raises(IllegalTransition):
         promotion.roll_back(world.registry, policy=POLICY, reason="harm", actor="olga")
+
+
+def test_a_rollback_that_names_what_must_go_is_done_once_however_often_it_is_asked_for(make_world: MakeWorld) -> None:
+    world = make_world()
+    for weights in (ONE, TWO):
+        world.promote(world.approved(world.candidate(weights)))
+    moved, again = (
+        promotion.roll_back(world.registry, policy=POLICY, reason="harm", actor="olga", from_version=2)
+        for _ in range(2)
+    )
+    assert again == moved
+    assert world.champion() == 1
+    assert world.actions().count("version.rolled_back") == 1
+
+
+@pytest.mark.parametrize("named", [0, 2, 7])
+def test_a_rollback_from_a_version_that_is_not_served_is_refused(make_world: MakeWorld, named: int) -> None:
+    world = make_world()
+    world.promote(world.approved(world.candidate(ONE)))
+    with pytest.raises(IllegalTransition, match=f"on version 1 and cannot become rolled back from version {named}"):
+        promotion.roll_back(world.registry, policy=POLICY, reason="harm", actor="olga", from_version=named)
+    assert world.champion() == 1
+    assert world.actions()[-1] == "rollback.refused"
+
+
+def test_a_version_that_was_promoted_again_can_be_rolled_back_from_again(make_world: MakeWorld) -> None:
+    world = make_world()
+    number = world.candidate(ONE)
+    for _ in range(2):
+        world.promote(world.approved(number))
+        promotion.roll_back(world.registry, policy=POLICY, reason="harm", actor="olga", from_version=number)
+    assert world.champion() == 0
+    assert world.actions().count("version.rolled_back") == 2
