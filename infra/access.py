@@ -1,16 +1,19 @@
 """Who may do what: keys with scopes, each of one tenant. A key is shown once and stored as its SHA-256; it never
 enters a log. A rotated key stays valid beside its successor for an overlap, so that no client is cut off.
+An actor is a person (or a service) and has one spelling: where two people must approve, one with two would be enough.
 """
 
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from infra.database import Database
@@ -24,6 +27,7 @@ PREFIX = "plb_"
 REMEMBERED = timedelta(seconds=2)  # a key found good is not looked up again for this long; nor is its revocation seen
 BELIEVED_AWAY = timedelta(minutes=5)  # so long it is believed while the database that would know does not answer
 REMEMBER_MOST = 10_000
+ACTORS_LOCK = 0x6163746F  # PostgreSQL's advisory locks are numbers; this is this file's
 _TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 
 
@@ -65,6 +69,19 @@ def tenant_name(name: str) -> str:
         raise InvalidInput(field="tenant", value=name, remedy=remedy) from None
 
 
+def actor_name(name: str) -> str:
+    """The name in the one spelling that is compared (NFKC); InvalidInput otherwise."""
+    actor = unicodedata.normalize("NFKC", name)
+    if not actor or len(actor) > 128 or not actor.isprintable() or actor != actor.strip():
+        raise InvalidInput(field="actor", value=name, remedy="1 to 128 printable characters, no space at either end")
+    return actor
+
+
+def _folded(actor: str) -> str:
+    """Alike for names that people would read as one."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", actor).casefold()).split())
+
+
 class AccessKeys:
     """Makes, checks, rotates and revokes keys."""
 
@@ -74,11 +91,18 @@ class AccessKeys:
         self._found: dict[str, tuple[Principal, datetime, datetime]] = {}
 
     def create(self, actor: str, scopes: Iterable[Scope], *, tenant: str = DEFAULT_TENANT) -> str:
-        """A new key; the only time it is seen."""
-        if not actor or len(actor) > 128 or not actor.isprintable():
-            raise InvalidInput(field="actor", value=actor, remedy="1 to 128 printable characters")
+        """A new key; the only time it is seen. InvalidInput for a name that is another's but for its spelling."""
+        name = actor_name(actor)
         with self._database.unit_of_work() as session:
-            return self._add(session, actor, scopes, tenant_name(tenant))
+            session.exec(
+                select(func.pg_advisory_xact_lock(ACTORS_LOCK))
+            )  # two spellings at once would not see each other
+            others = session.exec(select(ApiKeyRow.actor).where(ApiKeyRow.actor != name).distinct()).all()
+            alike = next((other for other in others if _folded(other) == _folded(name)), None)
+            if alike is not None:
+                remedy = f"spelt {alike!r} like the keys of that person, or a name that no spelling makes theirs"
+                raise InvalidInput(field="actor", value=actor, remedy=remedy)
+            return self._add(session, name, scopes, tenant_name(tenant))
 
     def rotate(self, key_id: str, overlap: timedelta) -> str:
         """A new key with the actor, scopes and tenant of this one, which ends after the overlap.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlmodel import select
 
-from infra.access import REMEMBERED, AccessKeys, Principal, Scope, ensure_scope
+from infra.access import REMEMBERED, AccessKeys, Principal, Scope, actor_name, ensure_scope
 from infra.database import Database
 from infra.tables import ApiKeyRow
 from matrix.errors import AccessDenied, IllegalTransition, InvalidInput, NotFound
@@ -114,6 +116,38 @@ def test_no_scope_implies_another(keys: AccessKeys) -> None:
         ensure_scope(principal, Scope.APPROVE)
 
 
-def test_an_actor_needs_a_printable_name(keys: AccessKeys) -> None:
+@pytest.mark.parametrize(
+    "actor", ["", "a\nb", "maya-chen ", " maya-chen", "maya-chen\u00a0", "ma\u200bya-chen", "maya-chen\x7f", "m" * 129]
+)
+def test_an_actor_needs_a_printable_name_without_space_around_it(keys: AccessKeys, actor: str) -> None:
     with pytest.raises(InvalidInput, match="actor"):
-        keys.create("a\nb", [Scope.VIEW])
+        keys.create(actor, [Scope.VIEW])
+
+
+@pytest.mark.parametrize("spelling", ["Maya-Chen", "MAYA-CHEN", "\uff2daya-chen"])
+@pytest.mark.parametrize("tenant", ["default", "north"])
+def test_one_person_has_one_spelling(keys: AccessKeys, spelling: str, tenant: str) -> None:
+    keys.create("maya-chen", [Scope.REQUEST])
+    with pytest.raises(InvalidInput, match="spelt 'maya-chen'"):
+        keys.create(spelling, [Scope.APPROVE], tenant=tenant)
+
+
+def test_a_person_may_have_several_keys_and_they_name_one_actor(keys: AccessKeys) -> None:
+    composed, taken_apart = "Zo\u00eb", "Zoe\u0308"
+    found = [keys.authenticate(keys.create(actor, [Scope.VIEW])).actor for actor in (composed, taken_apart)]
+    assert found == [composed, composed]
+
+
+def test_a_revoked_keys_actor_keeps_the_name(keys: AccessKeys) -> None:
+    keys.revoke(keys.authenticate(keys.create("ana", [Scope.APPROVE])).key_id)
+    with pytest.raises(InvalidInput, match="actor"):
+        keys.create("Ana", [Scope.APPROVE])
+
+
+@given(name=st.text(min_size=1, max_size=12))
+def test_a_name_that_is_taken_as_it_is_is_taken_the_same_again(name: str) -> None:
+    try:
+        actor = actor_name(name)
+    except InvalidInput:
+        return
+    assert actor_name(actor) == actor
