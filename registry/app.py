@@ -23,6 +23,7 @@ from matrix.digests import digest_bytes
 from matrix.errors import InvalidInput
 from matrix.ports import ObjectStore
 from matrix.scorers import SCORER_NAMES
+from matrix.scorers.knowledge import Knowledge, load_knowledge
 from registry.agents import add_agents
 from registry.api import add_routes
 from registry.service import STAGE, GatePrompts, Registry
@@ -35,11 +36,19 @@ WORKER = "registry"
 
 def read_matrix(path: Path) -> Matrix:
     """The deployment's matrix; InvalidInput where the file cannot be read, InvalidMatrix where it does not hold."""
+    return load_matrix(_text(path, "matrix file"), file=str(path), scorers=SCORER_NAMES)
+
+
+def read_knowledge(path: Path) -> Knowledge:
+    """What the deployment's scorers know; the same errors."""
+    return load_knowledge(_text(path, "PLUMBLINE_KNOWLEDGE_FILE"), file=str(path))
+
+
+def _text(path: Path, field: str) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(field="matrix file", value=str(path), remedy="a readable TOML file") from error
-    return load_matrix(text, file=str(path), scorers=SCORER_NAMES)
+        raise InvalidInput(field=field, value=str(path), remedy="a readable TOML file") from error
 
 
 def store_gate_prompts(settings: RegistrySettings, objects: ObjectStore) -> GatePrompts:
@@ -68,6 +77,7 @@ def _registry(settings: RegistrySettings) -> Iterator[tuple[Registry, OutboxRela
         objects=objects,
         matrix=read_matrix(settings.matrix_file),
         clock=SystemClock(),
+        knowledge_sha256=read_knowledge(settings.knowledge_file).digest(),
         servers=tuple(
             NamedServer(url, client) for url, client in zip(settings.policy_server_urls, clients, strict=True)
         ),

@@ -1,10 +1,10 @@
 """What a set of people's decisions allows: values in, verdict out.
 
 A decision names what was seen: adapter digest, gate report digest, route, the champion that the report compared
-with, and the matrix and the gate prompts that it was judged by. Once any of these is another, it is void. The author
-of a version and the person who asked for its promotion do not decide on it; a person decides once; one refusal is
-final for the request, and for its bytes on that report (registry/decisions.py). How many must approve was fixed when
-the request was made, by the matrix that it names.
+with, and the matrix, the gate prompts and the knowledge (red flags, doses) that it was judged by. Once any of these is
+another, it is void. The author of a version and the person who asked for its promotion do not decide on it; a person
+decides once; one refusal is final for the request, and for its bytes on that report (registry/decisions.py). How many
+must approve was fixed when the request was made, by the matrix that it names.
 Left out: expiry, and roles beyond the scopes of keys.
 """
 
@@ -39,6 +39,7 @@ class Binding(Value):
     champion_digest: str  # what the report compared with; the alias moves only from there
     matrix_sha256: str  # today's declaration; it also says how many must approve
     prompts_sha256: str  # today's gate prompts
+    knowledge_sha256: str  # today's knowledge file: what the hard cells call a violation
 
 
 class Decision(Value):

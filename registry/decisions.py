@@ -1,7 +1,8 @@
 """A promotion that is asked for, and what people say to it: one use case per function, one transaction each.
 
 A request names digests (registry/approvals.py says why). It is refused unless the report that stands passed against
-today's champion, by today's matrix and on today's gate prompts, and closed for good once any of that is another.
+today's champion, by today's matrix and knowledge and on today's gate prompts, and closed for good once any of that is
+another.
 A rejection is final for the bytes on that report, whoever asks and however often: other requests for the same are
 closed with it and new ones refused. A new report opens the question again.
 """
@@ -69,6 +70,8 @@ def _passed_binding(registry: Registry, session: Session, row: VersionRow) -> Bi
         raise GateNotPassed(version=shown, verdict="by another matrix than today's; evaluate it again")
     if report.prompts_sha256 != binding.prompts_sha256:
         raise GateNotPassed(version=shown, verdict="on other gate prompts than today's; evaluate it again")
+    if report.knowledge_sha256 != binding.knowledge_sha256:
+        raise GateNotPassed(version=shown, verdict="with other knowledge than today's; evaluate it again")
     return binding
 
 
@@ -82,6 +85,7 @@ def current_binding(registry: Registry, session: Session, row: VersionRow) -> Bi
         champion_digest=repository.aliased(session, row.policy, CHAMPION).adapter_digest,
         matrix_sha256=registry.matrix.digest(),
         prompts_sha256=registry.gate_prompts().sha256,
+        knowledge_sha256=registry.knowledge_sha256,
     )
 
 

@@ -194,6 +194,7 @@ def binding_of(row: PromotionRequestRow | DecisionRow) -> Binding:
         champion_digest=row.champion_digest,
         matrix_sha256=row.matrix_sha256,
         prompts_sha256=row.prompts_sha256,
+        knowledge_sha256=row.knowledge_sha256,
     )
 
 

@@ -66,6 +66,7 @@ class Registry:
     objects: ObjectStore
     matrix: Matrix
     clock: Clock
+    knowledge_sha256: str  # of what the scorers know, as of the process's start
     servers: tuple[NamedServer, ...] = ()
     probe_tolerance: float = 0.02
     gate_prompts: Callable[[], GatePrompts] = field(default=lambda: GatePrompts("", ""))  # as of now
@@ -200,7 +201,7 @@ def _version_of(registry: Registry, trained: CandidateTrained, number: int) -> V
 
 
 def evaluate_again(registry: Registry, *, policy: str, number: int, actor: str) -> None:
-    """Ask for an evaluation against today's champion, on today's prompts and by today's matrix.
+    """Ask for an evaluation against today's champion, on today's prompts, by today's matrix and knowledge.
 
     The trainer answers a question once: numbers that are stored and answer this one are judged here and now.
     """
@@ -246,6 +247,7 @@ def _ask_for_evaluation(registry: Registry, session: Session, row: VersionRow, p
         "anchor_digest": anchor.adapter_digest,
         "prompts_uri": prompts.uri,
         "prompts_sha256": prompts.sha256,
+        "knowledge_sha256": registry.knowledge_sha256,
         "snapshot_uri": row.snapshot_uri,
         "asked_at": registry.clock.now(),
     }
@@ -256,11 +258,16 @@ def _ask_for_evaluation(registry: Registry, session: Session, row: VersionRow, p
 
 
 def _asked_in(row: EvaluationRequestRow) -> Asked:
-    return Asked(champion=row.champion_digest, anchor=row.anchor_digest, prompts_sha256=row.prompts_sha256)
+    return Asked(
+        champion=row.champion_digest,
+        anchor=row.anchor_digest,
+        prompts_sha256=row.prompts_sha256,
+        knowledge_sha256=row.knowledge_sha256,
+    )
 
 
 def _asked_of(evaluation: Evaluation) -> Asked:
-    return Asked(champion=evaluation.champion, anchor=evaluation.anchor, prompts_sha256=evaluation.prompts_sha256)
+    return Asked.model_validate(evaluation.model_dump(include=set(Asked.model_fields)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class EvaluationRequestRow(SQLModel, table=True):
     anchor_digest: str
     prompts_uri: str
     prompts_sha256: str
+    knowledge_sha256: str
     snapshot_uri: str
     asked_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
@@ -97,6 +98,7 @@ class PromotionRequestRow(SQLModel, table=True):
     champion_digest: str
     matrix_sha256: str
     prompts_sha256: str
+    knowledge_sha256: str
     requester: str
     author: str
     reason: str
@@ -121,6 +123,7 @@ class DecisionRow(SQLModel, table=True):
     champion_digest: str
     matrix_sha256: str
     prompts_sha256: str
+    knowledge_sha256: str
     decided_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 

@@ -38,6 +38,8 @@ from trainer.service import announce_evaluation, find_evaluation, holding_evalua
 from trainer.snapshots import Snapshot, read_snapshot
 from trainer.tables import EvaluationRow
 
+FORM = 2  # of what is stored; what was stored in an earlier one (without knowledge's digest) is no answer today
+
 
 class EvaluationHeld(Transient):
     """Another worker is making this evaluation; once it is made, asking again announces it."""
@@ -87,7 +89,7 @@ class Evaluator:
         Raises SnapshotCorrupt, ArtifactCorrupt, NotFound or InvalidInput; EvaluationHeld where another worker makes it.
         """
         prompts_content = self.objects.read(asked.gate_prompts_uri)
-        identity = [asdict(asked), digest_bytes(prompts_content), self.matrix.digest(), self.knowledge.digest()]
+        identity = [FORM, asdict(asked), digest_bytes(prompts_content), self.matrix.digest(), self.knowledge.digest()]
         evaluation_id = digest_json(identity)
         with holding_evaluation(self.database, evaluation_id) as is_mine:
             if not is_mine:
@@ -138,6 +140,7 @@ class Evaluator:
             anchor=asked.anchor_digest,
             prompts_sha256=prompts_sha256,
             matrix_sha256=self.matrix.digest(),
+            knowledge_sha256=self.knowledge.digest(),
             leaked_prompts=count_leaked(prompts, user_turns(snapshot.samples)),
             cells=paired_cells(
                 self.matrix.names(),

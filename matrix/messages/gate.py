@@ -55,6 +55,7 @@ class GateReport(Message):
     evaluation_sha256: Digest
     matrix_sha256: Digest
     prompts_sha256: Digest | Literal[""] = ""  # of the gate prompts behind the evaluation
+    knowledge_sha256: Digest | Literal[""] = ""  # of what its scorers knew
     verdict: Verdict
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]

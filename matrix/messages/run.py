@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -88,6 +89,7 @@ class Evaluation(Message):
     anchor: Digest
     prompts_sha256: Digest
     matrix_sha256: Digest
+    knowledge_sha256: Digest | Literal[""] = ""  # of what the scorers knew; "" where none said so
     leaked_prompts: int = Field(ge=0)  # gate prompts that occur in the candidate's training text
     cells: tuple[CellScores, ...]
     probe: Probe

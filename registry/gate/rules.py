@@ -5,8 +5,8 @@ cell keeps its floor, and at least one targeted dimension is better. Each cell a
 a wrong pass is at most that of one cell and no α-correction is due (intersection-union test, Berger 1982; for
 guardrails beside success metrics arXiv:2402.11609); for "at least one is better" it is (Holm). The frozen anchor keeps
 allowed losses from adding up over releases.
-Fails closed: no cell, too few prompts, a leaked prompt, other prompts or other opponents than those that were asked
-for are never a pass. Cells that were not declared are not judged.
+Fails closed: no cell, too few prompts, a leaked prompt, other prompts, opponents or knowledge than were asked for are
+never a pass. Cells that were not declared are not judged.
 Left out: a set of prompts on which not one violation is tolerated (a floor bounds a rate, it never asks for zero);
 McNemar's test for superiority on cells of 0 and 1, which get the t test like all others (its type I error there is
 .052 at alpha .05 from 100 prompts on, computed exactly over shares of discordant pairs from .01 to .4); an exact bound
@@ -46,17 +46,19 @@ class Judged:
 
 
 class Asked(Value):
-    """What an evaluation was to compare, and on which prompts."""
+    """What an evaluation was to compare, on which prompts, and scored with which knowledge."""
 
     champion: str
     anchor: str
     prompts_sha256: str
+    knowledge_sha256: str
 
 
 def judge(evaluation: Evaluation, matrix: Matrix, asked: Asked | None = None) -> GateReport:
     """The gate. Pure: the same values give the same report, in whatever order prompts and cells come.
 
-    Without `asked` the evaluation's own opponents and prompts are taken for granted: good for a look, not for a row.
+    Without `asked` the evaluation's own opponents, prompts and knowledge are taken for granted: good for a look, not
+    for a row.
     """
     invalid = (*validity_problems(evaluation, matrix), *_not_as_asked(evaluation, asked))
     if invalid:
@@ -283,6 +285,7 @@ def _report(
         evaluation_sha256=digest_bytes(evaluation.model_dump_json().encode()),
         matrix_sha256=matrix.digest(),
         prompts_sha256=evaluation.prompts_sha256,
+        knowledge_sha256=evaluation.knowledge_sha256,
         verdict=verdict,
         reasons=reasons,
         findings=findings,

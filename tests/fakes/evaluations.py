@@ -60,6 +60,7 @@ def evaluation_of(matrix: Matrix, *cells: CellScores, **fields: object) -> Evalu
         "anchor": ANCHOR,
         "prompts_sha256": "f" * 64,
         "matrix_sha256": matrix.digest(),
+        "knowledge_sha256": "9" * 64,
         "leaked_prompts": 0,
         "cells": cells,
         "probe": PROBE,

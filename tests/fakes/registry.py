@@ -21,6 +21,7 @@ MATRIX = matrix_of(SOFT, HARD)
 
 
 PROMPTS = GatePrompts("object:gate", "f" * 64)
+KNOWLEDGE = "9" * 64
 
 
 @dataclass
@@ -73,6 +74,7 @@ class World:
             "champion": views.aliases(self.registry, POLICY)["champion"]["adapter_digest"],
             "anchor": BASE,
             "prompts_sha256": self.registry.gate_prompts().sha256,
+            "knowledge_sha256": self.registry.knowledge_sha256,
             "probe": probe_of(weights),
         }
         evaluation = evaluation_of(self.registry.matrix, *cells(harms), **compared | fields)
@@ -107,6 +109,10 @@ class World:
     def judged_on(self, prompts: GatePrompts) -> World:
         """The same registry with other gate prompts."""
         return World(replace(self.registry, gate_prompts=lambda: prompts), self.fakes)
+
+    def judged_with(self, knowledge_sha256: str) -> World:
+        """The same registry after a restart with another knowledge file."""
+        return World(replace(self.registry, knowledge_sha256=knowledge_sha256), self.fakes)
 
     def verdict(self, number: int) -> str:
         return str(views.gate_report(self.registry, POLICY, number)["verdict"])

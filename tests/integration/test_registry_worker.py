@@ -23,7 +23,7 @@ from matrix.topics import CANDIDATE_EVALUATED, CANDIDATE_TRAINED
 from registry import service
 from registry.service import GatePrompts, Registry
 from tests.conftest import StackUnderTest
-from tests.fakes.registry import BASE, MATRIX, ONE, POLICY, World
+from tests.fakes.registry import BASE, KNOWLEDGE, MATRIX, ONE, POLICY, World
 from tests.fakes.waiting import until
 
 PROMPTS = b'{"prompt_id": "1", "messages": [{"role": "user", "content": "does it hurt?"}]}\n'
@@ -55,7 +55,7 @@ def test_what_the_trainer_sends_twice_is_taken_once(stack: StackUnderTest, tmp_p
     prompts.write_bytes(PROMPTS)
     objects = FolderObjectStore(Path(stack.environment["PLUMBLINE_OBJECTS_DIR"]))
     asked = GatePrompts("", digest_bytes(PROMPTS))
-    registry = Registry(stack.database, objects, MATRIX, SystemClock(), gate_prompts=lambda: asked)
+    registry = Registry(stack.database, objects, MATRIX, SystemClock(), KNOWLEDGE, gate_prompts=lambda: asked)
     service.register_policy(registry, policy=POLICY, base_digest=BASE, base_uri="", served_name="base", actor="admin")
     world = World(registry, [])
     trained = world.trained(ONE)

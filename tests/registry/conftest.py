@@ -14,7 +14,7 @@ from registry.service import Registry
 from registry.serving import HttpPolicyServer, NamedServer
 from tests.fakes.clock import FakeClock
 from tests.fakes.lora_server import FakeLoraServer
-from tests.fakes.registry import BASE, MATRIX, POLICY, PROMPTS, VOICES, World
+from tests.fakes.registry import BASE, KNOWLEDGE, MATRIX, POLICY, PROMPTS, VOICES, World
 from tests.fakes.serving import served
 
 MakeWorld = Callable[..., World]
@@ -28,7 +28,7 @@ def make_world(database: Database, objects: FolderObjectStore, clock: FakeClock)
             found = list(fakes) or [FakeLoraServer(VOICES), FakeLoraServer(VOICES)]
             urls = [stack.enter_context(served(fake.app)) for fake in found]
             servers = tuple(NamedServer(url, HttpPolicyServer(url)) for url in urls)
-            registry = Registry(database, objects, MATRIX, clock, servers, gate_prompts=lambda: PROMPTS)
+            registry = Registry(database, objects, MATRIX, clock, KNOWLEDGE, servers, gate_prompts=lambda: PROMPTS)
             service.register_policy(
                 registry, policy=POLICY, base_digest=BASE, base_uri="", served_name="base", actor="admin"
             )

@@ -16,6 +16,7 @@ SEEN = Binding(
     champion_digest="c",
     matrix_sha256="m",
     prompts_sha256="g",
+    knowledge_sha256="k",
 )
 REQUEST = Request(request_id="1", requester="rob", author="ann", approvals_needed=2, binding=SEEN)
 people = st.sampled_from(["ann", "rob", "bea", "cas", "dan"])

@@ -99,7 +99,7 @@ def test_numbers_that_cannot_be_judged_are_invalid(name: str, evaluation: Evalua
     assert report.reasons
 
 
-ASKED = Asked(champion=CHAMPION, anchor=ANCHOR, prompts_sha256="f" * 64)
+ASKED = Asked(champion=CHAMPION, anchor=ANCHOR, prompts_sha256="f" * 64, knowledge_sha256="9" * 64)
 
 
 @pytest.mark.parametrize("name", list(Asked.model_fields))

@@ -15,6 +15,7 @@ from registry.api import add_routes
 from registry.service import Registry
 from tests.fakes.clock import FakeClock
 from tests.fakes.evaluations import hard, matrix_of, soft
+from tests.fakes.registry import KNOWLEDGE
 from tests.fakes.serving import served
 
 POLICY = {"policy": "clinic-assistant", "base_digest": "a" * 64}
@@ -23,7 +24,7 @@ POLICY = {"policy": "clinic-assistant", "base_digest": "a" * 64}
 @pytest.fixture
 def server(database: Database, objects: FolderObjectStore, clock: FakeClock) -> Iterator[str]:
     api = make_api("registry", keys=AccessKeys(database, clock))
-    add_routes(api, Registry(database, objects, matrix_of(soft(), hard()), clock))
+    add_routes(api, Registry(database, objects, matrix_of(soft(), hard()), clock, KNOWLEDGE))
     with served(api) as url:
         yield url
 

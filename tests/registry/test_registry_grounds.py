@@ -1,17 +1,20 @@
-"""What a decision rests on: once the matrix, the gate prompts or the question is another, it counts no more."""
+"""What a decision rests on: once matrix, knowledge, gate prompts or question is another, it counts no more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from matrix.alignment.dimensions import GatePolicy, Matrix
-from matrix.errors import ApprovalVoid, GateNotPassed, NotFound
-from registry import decisions, service, views
+from matrix.errors import ApprovalVoid, GateNotPassed, InvalidInput, NotFound
+from registry import app, decisions, service, views
 from registry.service import GatePrompts
 from tests.fakes.registry import BASE, HARD, MATRIX, ONE, POLICY, SOFT, TWO, World
+from trainer.declarations import read_knowledge
+from trainer.settings import TrainerSettings
 
 MakeWorld = Callable[..., World]
 STRICTER = Matrix(dimensions=(SOFT, HARD), gate=GatePolicy(approvals_hard=3))
@@ -53,7 +56,36 @@ def test_other_gate_prompts_void_what_was_approved(make_world: MakeWorld) -> Non
         changed.approved(1)
 
 
-@pytest.mark.parametrize("name", ["champion", "anchor", "prompts_sha256"])
+def test_an_edited_knowledge_file_voids_what_was_approved(make_world: MakeWorld) -> None:
+    world = make_world()
+    request = world.approved(world.candidate(ONE))
+    edited = world.judged_with("0" * 64)
+    with pytest.raises(ApprovalVoid, match="knowledge"):
+        edited.promote(request)
+    assert world.champion() == 0
+    with pytest.raises(GateNotPassed, match="other knowledge"):
+        edited.approved(1)
+    service.evaluate_again(edited.registry, policy=POLICY, number=1, actor="olga")
+    service.take_evaluation(edited.registry, edited.evaluated(world.trained(ONE), ONE))
+    assert edited.promote(edited.approved(1)).version == 1
+
+
+def test_numbers_that_do_not_say_what_their_scorers_knew_never_pass(make_world: MakeWorld) -> None:
+    world = make_world()
+    message = world.trained(ONE)
+    service.take_candidate(world.registry, message)
+    service.take_evaluation(world.registry, world.evaluated(message, ONE, knowledge_sha256=""))
+    assert world.verdict(1) == "invalid"
+
+
+def test_the_registry_names_the_knowledge_that_the_trainers_scorers_read(tmp_path: Path) -> None:
+    settings = TrainerSettings()
+    assert app.read_knowledge(settings.knowledge_file).digest() == read_knowledge(settings).digest()
+    with pytest.raises(InvalidInput, match="PLUMBLINE_KNOWLEDGE_FILE"):
+        app.read_knowledge(tmp_path / "gone.toml")
+
+
+@pytest.mark.parametrize("name", ["champion", "anchor", "prompts_sha256", "knowledge_sha256"])
 def test_numbers_that_were_not_asked_for_never_pass_and_the_log_says_why(make_world: MakeWorld, name: str) -> None:
     world = make_world()
     message = world.trained(ONE)

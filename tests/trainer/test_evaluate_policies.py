@@ -1,6 +1,6 @@
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from infra.database import Database
 from infra.objects import FolderObjectStore
 from infra.tables import OutboxRow
 from matrix.alignment.dimensions import load_matrix
+from matrix.digests import digest_bytes, digest_json
 from matrix.errors import ArtifactCorrupt
 from matrix.messages.completion import ChatMessage
 from matrix.messages.run import CandidateEvaluated, Evaluation
@@ -22,7 +23,9 @@ from tests.fakes.tiny_qwen import save_tiny_adapter, save_tiny_base
 from trainer.base_model import base_digest, load_base
 from trainer.evaluation import EvaluationAsked, EvaluationHeld, Evaluator
 from trainer.policies import ServedPolicies
+from trainer.service import record_evaluation
 from trainer.snapshots import Snapshot
+from trainer.tables import EvaluationRow
 
 PROJECT = Path(__file__).parents[2]
 QUESTIONS = ("I have chest pain, what now?", "May I take ibuprofen?", "question 1", "Is it a cold?")
@@ -98,8 +101,27 @@ def test_an_evaluation_of_the_champion_itself_differs_nowhere_and_is_announced_e
     assert evaluation.cells
     assert all(cell.candidate == cell.champion for cell in evaluation.cells)
     assert evaluation.leaked_prompts == 1
+    assert evaluation.knowledge_sha256 == evaluator.knowledge.digest()
     assert evaluation.probe.logprobs != evaluation.probe.base_logprobs
     assert len(objects.read(evaluation.answers_uri).splitlines()) == len(QUESTIONS)
+
+
+def test_an_evaluation_that_was_stored_in_an_earlier_form_is_made_anew(
+    evaluator: Evaluator, asked: EvaluationAsked, database: Database, objects: FolderObjectStore, clock: FakeClock
+) -> None:
+    prompts = digest_bytes(objects.read(asked.gate_prompts_uri))
+    earlier = digest_json([asdict(asked), prompts, evaluator.matrix.digest(), evaluator.knowledge.digest()])
+    message = CandidateEvaluated(
+        policy=asked.policy,
+        candidate=asked.candidate_digest,
+        evaluation_uri="object:evaluations/earlier.json",
+        evaluation_sha256="0" * 64,
+        evaluated_at=clock.now(),
+    )
+    row = {"evaluation_id": earlier, "champion": asked.champion_digest, "anchor": asked.anchor_digest}
+    stored = row | message.model_dump(include=set(EvaluationRow.model_fields))
+    record_evaluation(database, EvaluationRow.model_validate(stored), message)
+    assert evaluator.evaluate(asked)
 
 
 def test_wrong_bytes_are_refused_before_anything_is_answered(
