@@ -73,6 +73,8 @@ class PolicyServer(Protocol):
         """Model name -> root (path of its bytes)."""
         ...
 
-    def completion_logprobs(self, model: str, prompt: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
-        """Greedy completion of one user message: tokens and their logprobs."""
+    def completion_logprobs(
+        self, model: str, prompt: str, *, max_tokens: int
+    ) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """Greedy completion of one user message, cut off at the limit: tokens and their logprobs."""
         ...

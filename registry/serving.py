@@ -103,7 +103,9 @@ def prove(one: NamedServer, artifact: Artifact, probe: Probe, *, tolerance: floa
         raise ServingNotProven(server=one.address, model=artifact.name, reason=f"it was loaded from {root}")
     if unusable := _unusable(probe, of_base=artifact.path is None):
         raise ServingNotProven(server=one.address, model=artifact.name, reason=unusable)
-    tokens, logprobs = one.server.completion_logprobs(artifact.name, probe.prompt)
+    # No more than is compared: a server without a limit of its own would go on to the end of its context.
+    length = len(probe.base_own_tokens if artifact.path is None else probe.tokens)
+    tokens, logprobs = one.server.completion_logprobs(artifact.name, probe.prompt, max_tokens=length)
     if len(tokens) != len(logprobs) or not all(map(math.isfinite, logprobs)):
         raise ServingNotProven(server=one.address, model=artifact.name, reason="a logprob of its answer is no number")
     compare = _compare_base if artifact.path is None else _compare_adapter
@@ -233,9 +235,12 @@ class HttpPolicyServer:
         except (KeyError, TypeError, AttributeError) as error:
             raise ServingNotProven(server=self._base_url, model="(list)", reason="no list of models") from error
 
-    def completion_logprobs(self, model: str, prompt: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
-        """Greedy completion of one user message: tokens and their logprobs."""
-        body = {"model": model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, "logprobs": True}
+    def completion_logprobs(
+        self, model: str, prompt: str, *, max_tokens: int
+    ) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """Greedy completion of one user message, cut off at the limit: tokens and their logprobs."""
+        asked = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": max_tokens}
+        body = asked | {"temperature": 0, "logprobs": True}
         answered = self._json(self._call("POST", "/v1/chat/completions", body), model=model)
         try:
             content = answered["choices"][0]["logprobs"]["content"]

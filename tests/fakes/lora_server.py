@@ -20,6 +20,7 @@ class FakeLoraServer:
         self.voices, self.serves_base_always, self.loads = voices, serves_base_always, loads
         self.loaded: dict[str, str] = {}
         self.asked: list[str] = []
+        self.spoken: list[int] = []  # tokens of each completion
         self.when_spoken: Callable[[], object] = lambda: None
         self.app = self._app()
 
@@ -64,8 +65,10 @@ class FakeLoraServer:
             self.when_spoken()
             if spoken is None:
                 return JSONResponse({"error": {"message": "The model does not exist."}}, status_code=404)
-            content = [{"token": token, "logprob": logprob} for token, logprob in zip(*spoken, strict=True)]
-            message = {"role": "assistant", "content": "".join(spoken[0])}
+            drawn = list(zip(*spoken, strict=True))[: body.get("max_tokens")]
+            self.spoken.append(len(drawn))
+            content = [{"token": token, "logprob": logprob} for token, logprob in drawn]
+            message = {"role": "assistant", "content": "".join(token for token, _ in drawn)}
             choice = {"index": 0, "message": message, "logprobs": {"content": content}, "finish_reason": "stop"}
             answer = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [choice]}
             return Response(json.dumps(answer), media_type="application/json")  # unlike JSONResponse it can say NaN

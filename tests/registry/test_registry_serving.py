@@ -19,6 +19,8 @@ from tests.fakes.serving import served
 
 FILES = {"adapter_config.json": b"{}", "adapter_model.safetensors": b"weights"}
 OF_CHAMPION = (-0.6, -0.7, -0.8)
+OWN = (PROBE.base_own_tokens, PROBE.base_own_logprobs)
+TOLERANCE = 0.02
 
 
 def proven(folder: Path, said: tuple[float, ...], probe: Probe) -> None:
@@ -33,6 +35,24 @@ def proven(folder: Path, said: tuple[float, ...], probe: Probe) -> None:
 
 def test_the_candidates_own_words_are_a_proof(tmp_path: Path) -> None:
     proven(tmp_path, PROBE.logprobs, PROBE.model_copy(update={"champion_logprobs": OF_CHAMPION}))
+
+
+def test_a_server_is_asked_for_as_many_tokens_as_the_probe_holds(tmp_path: Path) -> None:
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    endless = (" and",) * 50, (-1.0,) * 50
+    voices = {
+        b"": (OWN[0] + endless[0], OWN[1] + endless[1]),
+        b"weights": (PROBE.tokens + endless[0], PROBE.logprobs + endless[1]),
+    }
+    fake = FakeLoraServer(voices)
+    probe = PROBE.model_copy(update={"base_own_tokens": OWN[0][:2], "base_own_logprobs": OWN[1][:2]})
+    with served(fake.app) as url:
+        server, artifact = NamedServer(url, HttpPolicyServer(url)), Artifact("a", digest_files(FILES), tmp_path)
+        load([server], artifact, [])
+        prove(server, artifact, probe, tolerance=TOLERANCE)
+        prove(server, Artifact("base", "a" * 64, None), probe, tolerance=TOLERANCE)
+    assert fake.spoken == [3, 2]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -60,10 +80,6 @@ def test_a_probe_on_which_candidate_and_champion_agree_proves_nothing(tmp_path: 
         proven(tmp_path, PROBE.logprobs, PROBE.model_copy(update={"champion_logprobs": near}))
 
 
-OWN = (PROBE.base_own_tokens, PROBE.base_own_logprobs)
-TOLERANCE = 0.02
-
-
 class SaysOnly:
     """A policy server that has one answer, whoever is asked for."""
 
@@ -79,7 +95,7 @@ class SaysOnly:
     def served_models(self) -> dict[str, str]:
         return {"base": "/models/base"}
 
-    def completion_logprobs(self, model: str, prompt: str) -> Spoken:
+    def completion_logprobs(self, model: str, prompt: str, *, max_tokens: int) -> Spoken:
         return self._said
 
 
