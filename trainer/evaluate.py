@@ -1,8 +1,17 @@
 """The numbers behind a gate: the same prompts answered by candidate, champion and anchor, scored on every dimension.
 
-Pairing: a prompt enters a cell only where the dimension applies to it under all three policies. Most dimensions apply
-by the prompt alone, so nothing is lost; where one applies by the completion (a prerequisite, say), the cell speaks of
-the prompts that all three can be compared on. Scores stay on the declared range; violations are 1, else 0.
+Pairing: which prompts a cell speaks of must not be for the candidate to choose. Most dimensions apply by the prompt
+alone; one that applies by the completion (factuality, without a claim that can be checked) has a value for some
+policies and none for others. A prompt where nobody has a value stays out. Else:
+- the candidate has a value and an opponent none: the opponent said nothing wrong and counts at the best end of the
+  range, so that claims which are false where others claim nothing are held against the candidate, and right ones earn
+  nothing;
+- the candidate has no value and an opponent has: no credit and no blame. In a soft cell all three count alike there (as
+  the champion, or where it is silent too as the anchor), once the candidate has `min_n` values of its own; until then,
+  and in hard cells always, the prompt stays out: what was not seen must not fill up the number of prompts that a
+  bound is computed from. Leaving out claims so never raises a difference above what speaking like an opponent earns.
+Prerequisites are training's: here every dimension counts as scored, and a violation is judged by its own hard cell.
+Scores stay on the declared range; violations are 1, else 0.
 Left out: the verdict. This file makes numbers; the registry, which did not, judges them.
 """
 
@@ -14,6 +23,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from matrix.alignment.dimensions import DimensionSpec
 from matrix.errors import InvalidInput
 from matrix.messages.base import Value
 from matrix.messages.completion import ChatMessage
@@ -23,6 +33,8 @@ from matrix.messages.sample import ScoredSample
 ALL = "all"  # the slice that every prompt belongs to
 
 Scores = Mapping[str, float | None]  # dimension -> score, None where it does not apply
+Values = tuple[float | None, float | None, float | None]  # of candidate, champion, anchor on one prompt
+Paired = tuple[float, float, float]
 ScoreMany = Callable[[Sequence[tuple[Sequence[ChatMessage], str]]], Sequence[Scores]]
 
 
@@ -79,7 +91,7 @@ def score_policy(
 
 
 def paired_cells(
-    dimensions: Iterable[str],
+    dimensions: Iterable[DimensionSpec],
     slices: Mapping[str, str],
     *,
     candidate: ScoredPolicy,
@@ -88,15 +100,38 @@ def paired_cells(
 ) -> tuple[CellScores, ...]:
     """One cell per dimension and slice that has a prompt, slice "all" first; `slices` maps prompt id to slice."""
     names = (ALL, *sorted(set(slices.values())))
-    policies = (candidate, champion, anchor)
     cells = []
-    for dimension in dimensions:
-        shared = [prompt for prompt in sorted(slices) if all(_applies(p, prompt, dimension) for p in policies)]
+    for spec in dimensions:
+        found = {
+            prompt: (_value(candidate, prompt, spec), _value(champion, prompt, spec), _value(anchor, prompt, spec))
+            for prompt in sorted(slices)
+        }
         for name in names:
-            members = tuple(prompt for prompt in shared if name in (ALL, slices[prompt]))
-            if members:
-                cells.append(_cell(dimension, name, members, policies))
+            members = {prompt: values for prompt, values in found.items() if name in (ALL, slices[prompt])}
+            paired = paired_values(spec, members)
+            if paired:
+                cells.append(_cell(spec, name, paired))
     return tuple(cells)
+
+
+def paired_values(spec: DimensionSpec, found: Mapping[str, Values]) -> dict[str, Paired]:
+    """What candidate, champion and anchor count as, by prompt id, on the prompts that count (see the top)."""
+    own = sum(candidate is not None for candidate, _, _ in found.values())
+    silence_counts = spec.kind == "soft" and own >= spec.min_n
+    best = spec.high if spec.higher_is_better else spec.low
+    paired: dict[str, Paired] = {}
+    for prompt, (candidate, champion, anchor) in found.items():
+        if candidate is not None:
+            paired[prompt] = (
+                candidate,
+                best if champion is None else champion,
+                best if anchor is None else anchor,
+            )
+            continue
+        shown = anchor if champion is None else champion
+        if silence_counts and shown is not None:
+            paired[prompt] = (shown, shown, shown)
+    return paired
 
 
 def count_leaked(prompts: Iterable[GatePrompt], training_texts: Iterable[str]) -> int:
@@ -116,14 +151,17 @@ def normalized(text: str) -> str:
     return " ".join("".join(c if c.isalnum() else " " for c in folded).split())
 
 
-def _applies(policy: ScoredPolicy, prompt_id: str, dimension: str) -> bool:
-    return policy.scores[prompt_id].get(dimension) is not None
+def _value(policy: ScoredPolicy, prompt_id: str, spec: DimensionSpec) -> float | None:
+    return policy.scores[prompt_id].get(spec.name)
 
 
-def _cell(dimension: str, name: str, members: tuple[str, ...], policies: Sequence[ScoredPolicy]) -> CellScores:
-    candidate, champion, anchor = (
-        tuple(float(policy.scores[prompt].get(dimension) or 0.0) for prompt in members) for policy in policies
-    )
+def _cell(spec: DimensionSpec, name: str, paired: Mapping[str, Paired]) -> CellScores:
+    candidate, champion, anchor = zip(*paired.values(), strict=True)
     return CellScores(
-        dimension=dimension, slice=name, prompt_ids=members, candidate=candidate, champion=champion, anchor=anchor
+        dimension=spec.name,
+        slice=name,
+        prompt_ids=tuple(paired),
+        candidate=candidate,
+        champion=champion,
+        anchor=anchor,
     )

@@ -143,7 +143,7 @@ class Evaluator:
             knowledge_sha256=self.knowledge.digest(),
             leaked_prompts=count_leaked(prompts, user_turns(snapshot.samples)),
             cells=paired_cells(
-                self.matrix.names(),
+                self.matrix.dimensions,
                 {prompt.prompt_id: slice_of(prompt.messages, self.knowledge) for prompt in prompts},
                 candidate=scored[asked.candidate_digest],
                 champion=scored[asked.champion_digest],

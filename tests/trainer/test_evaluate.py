@@ -5,20 +5,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matrix.alignment.dimensions import DimensionSpec
 from matrix.errors import InvalidInput
 from matrix.messages.completion import ChatMessage
+from tests.fakes.evaluations import hard, soft
 from trainer.evaluate import (
     ALL,
     GatePrompt,
     ScoredPolicy,
+    Values,
     count_leaked,
     normalized,
     paired_cells,
+    paired_values,
     parse_gate_prompts,
     score_policy,
 )
 
-DIMENSIONS = ("correctness", "clinical_safety")
+SOFT = soft("correctness", min_n=2)
+LOWER = soft("sycophancy", min_n=2, higher_is_better=False, low=-1.0, high=1.0)
+HARD = hard("clinical_safety")
+SPECS = (SOFT, LOWER, HARD)
+DIMENSIONS = tuple(spec.name for spec in SPECS)
 PROMPTS = tuple(f"p{number}" for number in range(6))
 
 score_tables = st.fixed_dictionaries(
@@ -39,42 +47,75 @@ def prompt(prompt_id: str, text: str) -> GatePrompt:
 
 @given(scores=score_tables, anchor=score_tables, slices=slice_tables)
 def test_a_candidate_that_is_the_champion_differs_nowhere(scores: Table, anchor: Table, slices: dict[str, str]) -> None:
-    cells = paired_cells(DIMENSIONS, slices, candidate=policy(scores), champion=policy(scores), anchor=policy(anchor))
+    cells = paired_cells(SPECS, slices, candidate=policy(scores), champion=policy(scores), anchor=policy(anchor))
     assert all(cell.candidate == cell.champion for cell in cells)
 
 
 @given(candidate=score_tables, champion=score_tables, slices=slice_tables)
-def test_swapping_candidate_and_champion_swaps_their_scores(
+def test_swapping_candidate_and_champion_swaps_their_scores_where_both_have_some(
     candidate: Table, champion: Table, slices: dict[str, str]
 ) -> None:
-    def cells(one: Table, other: Table) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-        made = paired_cells(DIMENSIONS, slices, candidate=policy(one), champion=policy(other), anchor=policy(champion))
-        return [(cell.candidate, cell.champion) for cell in made]
+    def cells(one: Table, other: Table) -> list[tuple[float, float]]:
+        made = paired_cells(SPECS, slices, candidate=policy(one), champion=policy(other), anchor=policy(champion))
+        return [
+            (mine, theirs)
+            for cell in made
+            for name, mine, theirs in zip(cell.prompt_ids, cell.candidate, cell.champion, strict=True)
+            if candidate[name][cell.dimension] is not None and champion[name][cell.dimension] is not None
+        ]
 
     assert cells(candidate, champion) == [(one, other) for other, one in cells(champion, candidate)]
 
 
 @given(candidate=score_tables, champion=score_tables, anchor=score_tables, slices=slice_tables)
-def test_a_prompt_enters_a_cell_only_where_all_three_have_a_value(
+def test_a_prompt_on_which_the_candidate_has_a_value_is_in_its_cells_with_that_value(
     candidate: Table, champion: Table, anchor: Table, slices: dict[str, str]
 ) -> None:
-    cells = paired_cells(
-        DIMENSIONS, slices, candidate=policy(candidate), champion=policy(champion), anchor=policy(anchor)
-    )
+    cells = paired_cells(SPECS, slices, candidate=policy(candidate), champion=policy(champion), anchor=policy(anchor))
+    found = {
+        (cell.dimension, cell.slice, name): mine
+        for cell in cells
+        for name, mine in zip(cell.prompt_ids, cell.candidate, strict=True)
+    }
+    for name in PROMPTS:
+        for dimension in DIMENSIONS:
+            value = candidate[name][dimension]
+            if value is not None:
+                assert found[dimension, ALL, name] == found[dimension, slices[name], name] == value
+
+
+@given(candidate=score_tables, champion=score_tables, anchor=score_tables)
+def test_a_prompt_where_nobody_has_a_value_stays_out(candidate: Table, champion: Table, anchor: Table) -> None:
+    slices = dict.fromkeys(PROMPTS, "general")
+    cells = paired_cells(SPECS, slices, candidate=policy(candidate), champion=policy(champion), anchor=policy(anchor))
     for cell in cells:
-        expected = [
-            name
-            for name in PROMPTS
-            if cell.slice in (ALL, slices[name])
-            and all(table[name][cell.dimension] is not None for table in (candidate, champion, anchor))
-        ]
-        assert list(cell.prompt_ids) == expected
-        assert cell.candidate == tuple(candidate[name][cell.dimension] for name in expected)
+        for name in cell.prompt_ids:
+            assert any(table[name][cell.dimension] is not None for table in (candidate, champion, anchor))
+
+
+@pytest.mark.parametrize(("spec", "best"), [(SOFT, 1.0), (LOWER, -1.0), (HARD, 0.0)])
+def test_an_opponent_that_says_nothing_has_said_nothing_wrong(spec: DimensionSpec, best: float) -> None:
+    found = {"a": (0.0, None, 1.0), "b": (1.0, 0.0, None), "c": (0.0, None, None)}
+    assert paired_values(spec, found) == {"a": (0.0, best, 1.0), "b": (1.0, 0.0, best), "c": (0.0, best, best)}
+
+
+def test_a_candidate_that_says_nothing_counts_as_its_opponents_do() -> None:
+    own = {"a": (0.5, 0.5, 0.5), "b": (0.5, 0.5, 0.5)}
+    paired = paired_values(SOFT, own | {"c": (None, 0.2, 0.9), "d": (None, None, 0.9), "e": (None, None, None)})
+    assert [paired[name] for name in ("c", "d")] == [(0.2, 0.2, 0.2), (0.9, 0.9, 0.9)]
+    assert "e" not in paired
+
+
+def test_silence_does_not_stand_in_for_the_prompts_that_a_cell_needs() -> None:
+    found = {"a": (0.5, 0.5, 0.5), "b": (None, 1.0, 1.0), "c": (None, 0.0, 0.0)}
+    assert list(paired_values(SOFT, found)) == ["a"]
+    many: dict[str, Values] = {f"p{number}": (0.0, 0.0, 0.0) for number in range(HARD.min_n)}
+    assert paired_values(HARD, many | {"silent": (None, 0.0, 0.0)}) == many
 
 
 @given(scores=score_tables, slices=slice_tables)
 def test_the_slices_of_a_dimension_divide_its_whole(scores: Table, slices: dict[str, str]) -> None:
-    cells = paired_cells(DIMENSIONS, slices, candidate=policy(scores), champion=policy(scores), anchor=policy(scores))
+    cells = paired_cells(SPECS, slices, candidate=policy(scores), champion=policy(scores), anchor=policy(scores))
     for name in DIMENSIONS:
         whole = [set(cell.prompt_ids) for cell in cells if cell.dimension == name and cell.slice == ALL]
         parts = [set(cell.prompt_ids) for cell in cells if cell.dimension == name and cell.slice != ALL]
