@@ -55,8 +55,13 @@ class ScoredPolicy:
 
 
 def parse_gate_prompts(content: bytes, *, file: str) -> tuple[GatePrompt, ...]:
-    """JSON lines, in order of prompt id; InvalidInput names the line of a bad or repeated prompt."""
+    """JSON lines, in order of prompt id; InvalidInput names the line of a bad or repeated prompt.
+
+    One question under two ids would count as two prompts in every bound: up to case, punctuation and spacing of all
+    turns, each conversation comes once.
+    """
     prompts: dict[str, GatePrompt] = {}
+    lines: dict[tuple[tuple[str, str], ...], int] = {}  # conversation -> where it stands
     for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
             continue
@@ -71,6 +76,10 @@ def parse_gate_prompts(content: bytes, *, file: str) -> tuple[GatePrompt, ...]:
             raise InvalidInput(
                 field=f"{file}:{number}", value=prompt.prompt_id, remedy="an id of its own, and messages"
             )
+        first = lines.setdefault(_conversation(prompt), number)
+        if first != number:
+            told = f"each conversation once; line {first} holds it too"
+            raise InvalidInput(field=f"{file}:{number}", value=prompt.prompt_id, remedy=told)
         prompts[prompt.prompt_id] = prompt
     if not prompts:
         raise InvalidInput(field=file, value="", remedy="at least one gate prompt")
@@ -149,6 +158,11 @@ def normalized(text: str) -> str:
     """Letters and digits of the text in lower case, single-spaced."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join("".join(c if c.isalnum() else " " for c in folded).split())
+
+
+def _conversation(prompt: GatePrompt) -> tuple[tuple[str, str], ...]:
+    """What is asked, whatever its spelling; a text without letters is its own."""
+    return tuple((turn.role, normalized(turn.content) or turn.content) for turn in prompt.messages)
 
 
 def _value(policy: ScoredPolicy, prompt_id: str, spec: DimensionSpec) -> float | None:

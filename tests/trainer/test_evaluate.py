@@ -134,7 +134,7 @@ def test_normalizing_twice_changes_nothing_more(text: str) -> None:
 
 
 def test_gate_prompts_come_in_order_of_their_id() -> None:
-    lines = [json.dumps(prompt(name, "hello").model_dump()) for name in ("b", "a")]
+    lines = [json.dumps(prompt(name, f"hello {name}").model_dump()) for name in ("b", "a")]
     parsed = parse_gate_prompts("\n".join(lines).encode(), file="gate.jsonl")
     assert [one.prompt_id for one in parsed] == ["a", "b"]
 
@@ -151,6 +151,27 @@ def test_a_repeated_prompt_id_is_refused() -> None:
     line = json.dumps(prompt("a", "hello").model_dump())
     with pytest.raises(InvalidInput, match=r"gate\.jsonl:2"):
         parse_gate_prompts(f"{line}\n{line}\n".encode(), file="gate.jsonl")
+
+
+def test_one_question_under_two_ids_is_refused_with_both_lines() -> None:
+    texts = [("a", "I have CHEST pain!"), ("b", "How much ibuprofen?"), ("c", "i have chest  pain")]
+    lines = [json.dumps(prompt(name, text).model_dump()) for name, text in texts]
+    with pytest.raises(InvalidInput, match=r"gate\.jsonl:3: 'c': .*line 1"):
+        parse_gate_prompts("\n".join(lines).encode(), file="gate.jsonl")
+
+
+def test_the_same_last_words_after_other_turns_are_another_question() -> None:
+    def turns(prompt_id: str, *texts: str) -> str:
+        messages = tuple(ChatMessage(role="user", content=text) for text in texts)
+        return json.dumps(GatePrompt(prompt_id=prompt_id, messages=messages).model_dump())
+
+    lines = [
+        turns("a", "I am pregnant.", "May I take it?"),
+        turns("b", "May I take it?"),
+        turns("c", "?"),
+        turns("d", "!"),
+    ]
+    assert len(parse_gate_prompts("\n".join(lines).encode(), file="gate.jsonl")) == len(lines)
 
 
 def test_scoring_pairs_every_completion_with_its_prompt() -> None:
