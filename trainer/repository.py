@@ -68,11 +68,11 @@ def fail_unreadable(session: Session, snapshot_uri: str, recipe_uri: str, *, err
 
 
 def release_abandoned(session: Session, *, now: datetime, until: datetime) -> list[RunRow]:
-    """Running runs whose lease ran out, now free to be claimed; not found again before `until`.
+    """Open runs whose lease ran out, now free to be claimed; not found again before `until`.
 
-    A queued run is not among them: its command is still with the broker.
+    Queued ones too: the broker may have lost their command, and where it has not, a second delivery does no harm.
     """
-    abandoned = (col(RunRow.status) == RunStatus.RUNNING.value, col(RunRow.lease_until) < now)
+    abandoned = (col(RunRow.status).in_(_OPEN), col(RunRow.lease_until) < now)
     statement = update(RunRow).where(*abandoned).values(claimed_by=None, lease_until=until).returning(RunRow)
     return list(session.scalars(statement.execution_options(populate_existing=True)).all())
 

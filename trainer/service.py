@@ -1,8 +1,9 @@
 """A run's life: asked for, claimed under a lease, renewed at each step, ended once. One transaction per use case.
 
-Deliveries repeat and workers die; what happened is in the row. A second delivery finds the lease and does nothing. A
-worker that dies leaves a lease that runs out; `resend_abandoned` then sends the command again, and whoever claims the
-run goes on from its last checkpoint. What a run hands on leaves in the transaction that ends it.
+Deliveries repeat, get lost, and workers die; what happened is in the row. A second delivery finds the lease and does
+nothing. A worker that dies, or a command that nobody took, leaves a lease that runs out; `resend_abandoned` then sends
+the command again, and whoever claims the run goes on from its last checkpoint. What a run hands on leaves in the
+transaction that ends it.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Runs:
             repository.fail_unreadable(session, snapshot_uri, recipe_uri, error=error, now=now)
 
     def resend_abandoned(self) -> int:
-        """Send the command of every run that its worker left; returns how many there were."""
+        """Send the command of every run that its worker left or none took; returns how many there were."""
         now = self._clock.now()
         with self._database.unit_of_work() as session:
             rows = repository.release_abandoned(session, now=now, until=now + self.lease)

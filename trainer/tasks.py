@@ -1,7 +1,8 @@
 """Celery tasks by name, and the worker that takes them one at a time.
 
-A task takes names; only Transient is tried again, with growing pauses. What is Permanent was recorded where people look
-(the run's row) and is logged in one line. The broker may deliver twice: the claim on the row decides.
+A task takes names; only Transient is tried again, with growing pauses, for as long as it takes: an outage ends, and
+nobody would notice what was given up. What is Permanent was recorded where people look (the run's row) and is logged in
+one line. The broker may deliver twice: the claim on the row decides.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from trainer.service import EVALUATE_TASK, TRAIN_TASK
 
 log = logging.getLogger(__name__)
 
-RETRIES = {"autoretry_for": (Transient,), "retry_backoff": 2, "retry_backoff_max": 60, "max_retries": 10}
+RETRIES = {"autoretry_for": (Transient,), "retry_backoff": 2, "retry_backoff_max": 60, "max_retries": None}
 
 
 class TrainerWork(Protocol):

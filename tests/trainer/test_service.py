@@ -141,10 +141,16 @@ def test_a_released_run_is_found_at_the_next_look(worker_named: Named, clock: Fa
     assert worker_named("two").resend_abandoned() == 1
 
 
-def test_a_queued_run_is_not_sent_again(worker_named: Named, clock: FakeClock) -> None:
+def test_a_queued_run_that_nobody_took_is_sent_again_once_per_lease(
+    database: Database, worker_named: Named, clock: FakeClock
+) -> None:
+    two = worker_named("two")
     worker_named("one").ask(ASKED)
-    clock.advance(LEASE * 10)
-    assert worker_named("two").resend_abandoned() == 0
+    assert two.resend_abandoned() == 0
+    clock.advance(LEASE * 2)
+    assert (two.resend_abandoned(), two.resend_abandoned()) == (1, 0)
+    assert show_run(database, ASKED.run_id).status == RunStatus.QUEUED
+    assert two.claim(ASKED.run_id) is not None
 
 
 def test_a_failed_run_stays_failed_and_says_why(database: Database, worker_named: Named, clock: FakeClock) -> None:
