@@ -1,7 +1,7 @@
 """One evaluation from names to an announced result: verify, answer greedily, score, pair, probe, store.
 
 Idempotent on everything that is compared: delivered twice, it is made once and announced twice alike; a policy that
-appears twice among candidate, champion and anchor answers once.
+appears twice among candidate, champion and anchor answers once. What fails for good is noted on the candidate's run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from infra.database import Database
 from matrix.alignment.dimensions import Matrix
 from matrix.digests import adapter_name, canonical_json, digest_bytes, digest_json
-from matrix.errors import ArtifactCorrupt, Transient
+from matrix.errors import ArtifactCorrupt, Permanent, Transient
 from matrix.messages.run import CandidateEvaluated, Evaluation
 from matrix.ports import Clock, ObjectStore
 from matrix.scorers import score_many
@@ -34,15 +34,31 @@ from trainer.evaluate import (
 from trainer.microbatches import Wanted
 from trainer.policies import ServedPolicies
 from trainer.probe import make_probe
-from trainer.service import announce_evaluation, find_evaluation, holding_evaluation, record_evaluation
+from trainer.service import (
+    announce_evaluation,
+    find_evaluation,
+    holding_evaluation,
+    note_failed_evaluation,
+    record_evaluation,
+)
 from trainer.snapshots import Snapshot, read_snapshot
 from trainer.tables import EvaluationRow
+from trainer.training import CRASHES
 
 FORM = 2  # of what is stored; what was stored in an earlier one (without knowledge's digest) is no answer today
 
 
 class EvaluationHeld(Transient):
     """Another worker is making this evaluation; once it is made, asking again announces it."""
+
+
+class EvaluationCrashed(Permanent):
+    """An evaluation that broke: out of memory, or a fault of the program."""
+
+    def __init__(self, *, candidate: str, error: BaseException) -> None:
+        self.candidate, self.kind = candidate, type(error).__name__
+        said = (str(error).strip().splitlines() or ["no reason given"])[0]
+        super().__init__(f"evaluation of {candidate[:12]} crashed: {self.kind}: {said}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +102,20 @@ class Evaluator:
     def evaluate(self, asked: EvaluationAsked) -> bool:
         """Whether the evaluation is new; one that was made before is announced again.
 
-        Raises SnapshotCorrupt, ArtifactCorrupt, NotFound or InvalidInput; EvaluationHeld where another worker makes it.
+        Raises SnapshotCorrupt, ArtifactCorrupt, NotFound, InvalidInput or EvaluationCrashed, which the candidate's run
+        then tells; EvaluationHeld where another worker makes it.
         """
+        try:
+            return self._evaluate(asked)
+        except Permanent as error:
+            note_failed_evaluation(self.database, asked.candidate_digest, str(error))
+            raise
+        except CRASHES as error:
+            crashed = EvaluationCrashed(candidate=asked.candidate_digest, error=error)
+            note_failed_evaluation(self.database, asked.candidate_digest, str(crashed))
+            raise crashed from error
+
+    def _evaluate(self, asked: EvaluationAsked) -> bool:
         prompts_content = self.objects.read(asked.gate_prompts_uri)
         identity = [FORM, asdict(asked), digest_bytes(prompts_content), self.matrix.digest(), self.knowledge.digest()]
         evaluation_id = digest_json(identity)

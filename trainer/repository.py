@@ -82,6 +82,12 @@ def insert_evaluation(session: Session, row: EvaluationRow) -> bool:
     return _insert_or_ignore(session, EvaluationRow, row.model_dump())
 
 
+def note_on_trained(session: Session, adapter_digest: str, note: str | None) -> None:
+    """Say on the trained run of this adapter what became of it since; None takes the note back."""
+    made = (col(RunRow.adapter_digest) == adapter_digest, col(RunRow.status) == RunStatus.TRAINED.value)
+    _changed(session, update(RunRow).where(*made, col(RunRow.error).is_distinct_from(note)).values(error=note))
+
+
 def evaluation(session: Session, evaluation_id: str) -> EvaluationRow | None:
     """The evaluation, if it was made."""
     return session.get(EvaluationRow, evaluation_id)

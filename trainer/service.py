@@ -159,15 +159,23 @@ def record_evaluation(database: Database, row: EvaluationRow, message: Candidate
     """Record and announce an evaluation; False, and nothing announced, where it was made before."""
     with database.unit_of_work() as session:
         is_new = repository.insert_evaluation(session, row)
+        repository.note_on_trained(session, message.candidate, None)
         if is_new:
             add_message(session, STAGE, CANDIDATE_EVALUATED, message.policy, message)
     return is_new
+
+
+def note_failed_evaluation(database: Database, candidate_digest: str, error: str) -> None:
+    """Say on the candidate's run why it was not evaluated, until an evaluation is made."""
+    with database.unit_of_work() as session:
+        repository.note_on_trained(session, candidate_digest, f"not evaluated: {error}")
 
 
 def announce_evaluation(database: Database, row: EvaluationRow) -> None:
     """Announce an evaluation again, as it was stored: who asked again may have missed it."""
     message = CandidateEvaluated.model_validate(row.model_dump(include=set(CandidateEvaluated.model_fields)))
     with database.unit_of_work() as session:
+        repository.note_on_trained(session, message.candidate, None)
         add_message(session, STAGE, CANDIDATE_EVALUATED, row.policy, message)
 
 

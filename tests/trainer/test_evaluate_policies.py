@@ -11,9 +11,9 @@ from infra.objects import FolderObjectStore
 from infra.tables import OutboxRow
 from matrix.alignment.dimensions import load_matrix
 from matrix.digests import digest_bytes, digest_json
-from matrix.errors import ArtifactCorrupt
+from matrix.errors import ArtifactCorrupt, NotFound
 from matrix.messages.completion import ChatMessage
-from matrix.messages.run import CandidateEvaluated, Evaluation
+from matrix.messages.run import CandidateEvaluated, Evaluation, RunStatus
 from matrix.scorers import SCORER_NAMES
 from matrix.scorers.knowledge import load_knowledge
 from matrix.scorers.learned import LearnedScorer, NgramModel
@@ -21,11 +21,11 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.snapshots import write_snapshot
 from tests.fakes.tiny_qwen import save_tiny_adapter, save_tiny_base
 from trainer.base_model import base_digest, load_base
-from trainer.evaluation import EvaluationAsked, EvaluationHeld, Evaluator
+from trainer.evaluation import EvaluationAsked, EvaluationCrashed, EvaluationHeld, Evaluator
 from trainer.policies import ServedPolicies
-from trainer.service import record_evaluation
+from trainer.service import RunAsked, record_evaluation, show_run
 from trainer.snapshots import Snapshot
-from trainer.tables import EvaluationRow
+from trainer.tables import EvaluationRow, RunRow
 
 PROJECT = Path(__file__).parents[2]
 QUESTIONS = ("I have chest pain, what now?", "May I take ibuprofen?", "question 1", "Is it a cold?")
@@ -152,6 +152,42 @@ def test_the_same_evaluation_is_made_by_one_worker_at_a_time(
 
     assert replace(evaluator, open_policies=while_another_asks).evaluate(asked)
     assert len(announced(database)) == 1
+
+
+def trained(database: Database, clock: FakeClock, adapter_digest: str) -> RunRow:
+    asked = RunAsked("clinic", "object:snapshots/aa", "a" * 64, "object:recipes/bb.toml", "b" * 64, "grpo", "ada")
+    row = {name: getattr(asked, name) for name in RunAsked.__dataclass_fields__} | {"run_id": asked.run_id}
+    ended = {"status": RunStatus.TRAINED.value, "adapter_digest": adapter_digest, "created_at": clock.now()}
+    with database.unit_of_work() as session:
+        session.add(RunRow.model_validate(row | ended))
+    return show_run(database, asked.run_id)
+
+
+def test_an_evaluation_that_failed_for_good_is_noted_on_its_run_until_one_is_made(
+    evaluator: Evaluator, asked: EvaluationAsked, database: Database, clock: FakeClock
+) -> None:
+    run_id = trained(database, clock, asked.candidate_digest).run_id
+    with pytest.raises(NotFound):
+        evaluator.evaluate(replace(asked, snapshot_uri="object:snapshots/absent"))
+    noted = show_run(database, run_id)
+    assert (noted.status, (noted.error or "")[:14]) == ("trained", "not evaluated:")
+    assert "absent" in (noted.error or "")
+    evaluator.evaluate(asked)
+    assert show_run(database, run_id).error is None
+
+
+def test_an_evaluation_that_crashed_says_so_in_one_line(
+    evaluator: Evaluator, asked: EvaluationAsked, database: Database, clock: FakeClock
+) -> None:
+    def crash() -> ServedPolicies:
+        raise RuntimeError("out of memory\nsee above")
+
+    run_id = trained(database, clock, asked.candidate_digest).run_id
+    with pytest.raises(EvaluationCrashed):
+        replace(evaluator, open_policies=crash).evaluate(asked)
+    noted = show_run(database, run_id).error or ""
+    assert "RuntimeError: out of memory" in noted
+    assert "\n" not in noted
 
 
 def test_the_probe_knows_the_champion(
