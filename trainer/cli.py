@@ -30,7 +30,8 @@ from trainer.tables import RunRow
 
 HEAVY = ("worker", "serve", "fit-base")
 POLL_S = 0.5
-_ENDS = (RunStatus.TRAINED, RunStatus.FAILED, RunStatus.CANCELLED)
+_LOST = (RunStatus.FAILED, RunStatus.CANCELLED)
+_ENDS = (RunStatus.TRAINED, *_LOST)
 
 
 class TrainerCommands(click.Group):
@@ -65,7 +66,10 @@ def commands() -> None:
 @click.option("--wait", is_flag=True, help="Return when the run has ended; exit 1 unless it trained.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output.")
 def train(snapshot_uri: str, config_file: Path, *, wait: bool, as_json: bool) -> int:
-    """Train on a snapshot. The same snapshot and recipe are the same run, so asking twice is asking once."""
+    """Train on a snapshot. The same snapshot and recipe are the same run, so asking twice is asking once.
+
+    Asked for again, a run that is trained announces its candidate again.
+    """
     settings = TrainerSettings.load()
     database = Database(settings.database_url.get_secret_value())
     key = settings.api_key.get_secret_value() if settings.api_key else None
@@ -74,7 +78,7 @@ def train(snapshot_uri: str, config_file: Path, *, wait: bool, as_json: bool) ->
     asked = _asked(settings, snapshot_uri, config_file, principal.actor)
     runs = service.Runs(database, SystemClock(), worker="command", lease=settings.lease, wake=lambda: None)
     row = runs.ask(asked)
-    if RunStatus(row.status) not in _ENDS:
+    if RunStatus(row.status) not in _LOST:
         arguments = service.train_arguments(asked.snapshot_uri, asked.recipe_uri, asked.author)
         CelerySender(settings.redis_url.get_secret_value()).send(service.TRAIN_TASK, arguments)
     if wait:

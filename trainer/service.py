@@ -104,6 +104,12 @@ class Runs:
             add_message(session, STAGE, CANDIDATE_TRAINED, message.policy, message)
         self._wake()
 
+    def announce_again(self, message: CandidateTrained) -> None:
+        """Tell of a trained run's candidate once more: who asked again may have missed or refused it."""
+        with self._database.unit_of_work() as session:
+            add_message(session, STAGE, CANDIDATE_TRAINED, message.policy, message)
+        self._wake()
+
     def end_failed(self, run_id: str, error: str) -> None:
         """The run failed for good; its last checkpoint is kept."""
         changes = {"status": RunStatus.FAILED.value, "error": error, "ended_at": self._clock.now()}

@@ -1,7 +1,8 @@
 """A run as a straight line: read, claim, go on from the last checkpoint, step by step, store, announce.
 
 Whatever ends a run early leaves it resumable: a stop asked for by SIGTERM and a Transient error give the run back with
-its checkpoint; a killed worker leaves a lease that runs out. What is Permanent marks the run failed and says why.
+its checkpoint; a killed worker leaves a lease that runs out. What is Permanent marks the run failed and says why. Asked
+for again, a trained run announces its candidate again: who refused it then may take it now.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 
 from matrix.digests import adapter_name, digest_bytes, digest_files
 from matrix.errors import IllegalTransition, InvalidInput, Permanent, RunDiverged, Transient
-from matrix.messages.run import CandidateTrained
+from matrix.messages.run import CandidateTrained, RunStatus
 from matrix.ports import Clock, ObjectStore
 from trainer.champions import Champion, Routes, find_champion, read_adapter
 from trainer.checkpoints import latest_checkpoint, save_checkpoint
@@ -116,14 +117,20 @@ class Trainer:
     max_attempts: int
 
     def train(self, snapshot_uri: str, config_uri: str, author: str, should_stop: Callable[[], bool]) -> None:
-        """Train the run of this snapshot and recipe, or go on with it; nothing where it is held or has ended."""
+        """Train the run of this snapshot and recipe, or go on with it; what is trained is announced again.
+
+        Nothing where another worker holds it, or it has failed.
+        """
         try:
             asked, recipe = self._read(snapshot_uri, config_uri, author)
         except Permanent as error:
             self.runs.fail_unreadable(snapshot_uri, config_uri, str(error))
             raise
-        self.runs.ask(asked)
+        known = self.runs.ask(asked)
         row = self.runs.claim(asked.run_id)
+        if row is None and known.status == RunStatus.TRAINED:
+            self._announce_again(known)
+            return
         if row is None:
             log.info("run is held or has ended", extra={"run_id": asked.run_id})
             return
@@ -216,27 +223,27 @@ class Trainer:
         # The configuration last: a folder that has it has the weights too.
         for file in sorted(files, reverse=True):
             self.objects.write(f"adapters/{name}/{file}", files[file])
-        self.runs.end_trained(
-            CandidateTrained(
-                run_id=row.run_id,
-                policy=row.policy,
-                adapter_name=name,
-                adapter_digest=digest,
-                adapter_uri=f"object:adapters/{name}",
-                base_digest=self.ground.base,
-                snapshot_uri=row.snapshot_uri,
-                snapshot_sha256=row.snapshot_sha256,
-                recipe_name=row.recipe_name,
-                recipe_sha256=row.recipe_sha256,
-                author=row.author,
-                figures=dict(figures),
-                trained_at=self.clock.now(),
-            )
-        )
+        ended = {"adapter_digest": digest, "adapter_uri": f"object:adapters/{name}", "figures": dict(figures)}
+        ended_at = self.clock.now()
+        self.runs.end_trained(_candidate(row.model_copy(update=ended | {"ended_at": ended_at}), self.ground.base))
+
+    def _announce_again(self, row: RunRow) -> None:
+        """As it was announced at the run's end, on the base that its last checkpoint tells of."""
+        found = latest_checkpoint(self.runs_dir / row.run_id)
+        base = self.ground.base if found is None else found[1]["ground"]["base"]
+        self.runs.announce_again(_candidate(row, base))
 
     def _keep(self, folder: Path, update: AdapterUpdate, figures: Mapping[str, float]) -> None:
         state = {"update": update.state(), "figures": dict(figures), "ground": asdict(self.ground)}
         save_checkpoint(folder, update.step, state)
+
+
+def _candidate(row: RunRow, base_digest: str) -> CandidateTrained:
+    """What a trained run's row says to the others."""
+    said = row.model_dump(include=set(CandidateTrained.model_fields))
+    name = adapter_name(row.policy, row.adapter_digest or "")
+    made = {"adapter_name": name, "base_digest": base_digest, "trained_at": row.ended_at}
+    return CandidateTrained.model_validate(said | made)
 
 
 def _same(name: str, where: str, found: str, wanted: str) -> None:

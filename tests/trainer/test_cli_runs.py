@@ -1,14 +1,24 @@
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from kombu.connection import Connection
+from sqlalchemy import update
 
+from infra.access import AccessKeys, Scope
 from infra.clock import SystemClock
 from infra.database import Database
+from infra.objects import FolderObjectStore
 from matrix.errors import AccessDenied, NotFound
+from matrix.messages.run import RunStatus
+from tests.fakes.snapshots import write_snapshot
 from trainer.cli import commands
-from trainer.service import RunAsked, Runs
+from trainer.service import TRAIN_TASK, RunAsked, Runs
+from trainer.tables import RunRow
 
 ASKED = RunAsked("clinic", "object:snapshots/aa", "a" * 64, "object:recipes/bb.toml", "b" * 64, "grpo", "ada")
 
@@ -37,3 +47,43 @@ def test_training_needs_a_key(command_line: CliRunner, tmp_path_factory: pytest.
     recipe.write_text('name = "x"\n')
     with pytest.raises(AccessDenied):
         command_line.invoke(commands, ["train", "object:snapshots/aa", "--config", str(recipe)], catch_exceptions=False)
+
+
+@pytest.fixture
+def queue(command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    """The queue of commands, in this process."""
+    monkeypatch.setenv("PLUMBLINE_REDIS_URL", "memory://")
+    with closing(Connection("memory://")) as connection:  # type: ignore[no-untyped-call]  # kombu
+        connection.SimpleQueue("trainer").clear()  # type: ignore[no-untyped-call]  # kombu
+        yield connection
+
+
+def sent(queue: Connection) -> list[str]:
+    waiting = queue.SimpleQueue("trainer")  # type: ignore[no-untyped-call]  # kombu
+    return [waiting.get(block=False).headers["task"] for _ in range(waiting.qsize())]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(RunStatus.QUEUED, [TRAIN_TASK]), (RunStatus.TRAINED, [TRAIN_TASK]), (RunStatus.FAILED, [])],
+)
+def test_a_run_is_sent_again_unless_it_is_lost(
+    command_line: CliRunner,
+    database: Database,
+    objects: FolderObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    queue: Connection,
+    status: RunStatus,
+    expected: list[str],
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_OBJECTS_DIR", str(tmp_path / "objects"))
+    monkeypatch.setenv("PLUMBLINE_API_KEY", AccessKeys(database, SystemClock()).create("ada", [Scope.TRAIN]))
+    (tmp_path / "run.toml").write_text('name = "x"\n')
+    arguments = ["train", write_snapshot(objects), "--config", str(tmp_path / "run.toml")]
+    command_line.invoke(commands, arguments, catch_exceptions=False)
+    assert sent(queue) == [TRAIN_TASK]
+    with database.unit_of_work() as session:
+        session.exec(update(RunRow).values(status=status.value))
+    command_line.invoke(commands, arguments, catch_exceptions=False)
+    assert sent(queue) == expected

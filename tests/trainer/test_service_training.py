@@ -95,14 +95,35 @@ def announced(database: Database) -> list[CandidateTrained]:
     return [CandidateTrained.model_validate_json(row.payload) for row in rows]
 
 
-def test_two_deliveries_are_one_run_and_one_announcement(
+def test_two_deliveries_are_one_run_and_one_candidate(
     trainer_named: Make, recipe: SmallRecipe, snapshot: str, config: str, database: Database
 ) -> None:
     for name in ("one", "two"):
         trainer_named(name, recipe).train(snapshot, config, "ada", go_on)
     row = only_run(database)
     assert (row.status, row.step, row.attempt) == ("trained", STEPS, 1)
-    assert [message.adapter_digest for message in announced(database)] == [row.adapter_digest]
+    assert {message.adapter_digest for message in announced(database)} == {row.adapter_digest}
+
+
+def test_a_trained_run_that_is_asked_for_again_is_announced_again_as_it_was(
+    trainer_named: Make, recipe: SmallRecipe, snapshot: str, config: str, database: Database, clock: FakeClock
+) -> None:
+    trainer_named("one", recipe).train(snapshot, config, "ada", go_on)
+    clock.advance(LEASE * 2)
+    later = replace(trainer_named("two", recipe), ground=replace(GROUND, base="c" * 64))
+    later.train(snapshot, config, "bob", go_on)
+    first, again = announced(database)
+    assert again == first
+    assert first.base_digest == GROUND.base
+
+
+def test_a_failed_run_that_is_asked_for_again_announces_nothing(
+    trainer_named: Make, recipe: SmallRecipe, snapshot: str, config: str, database: Database
+) -> None:
+    with pytest.raises(RunDiverged):
+        trainer_named("one", replace(recipe, diverges_at=1)).train(snapshot, config, "ada", go_on)
+    trainer_named("two", recipe).train(snapshot, config, "ada", go_on)
+    assert announced(database) == []
 
 
 def test_the_stored_adapter_has_the_digest_that_is_announced(
