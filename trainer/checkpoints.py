@@ -2,7 +2,8 @@
 
 A checkpoint is a folder `step-<n>` with `tensors.safetensors` (weights, optimizer moments, generator states) and
 `state.json` (everything else, and the digest of the tensors). It is written aside, flushed and renamed, so a folder of
-that name is whole; one whose digest does not hold is passed over for the one before. The last `KEEP` are kept.
+that name is whole; one whose digest does not hold is passed over for the one before, and replaced once its step is done
+again. The last `KEEP` are kept.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     wanted = folder / f"step-{step:08d}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not wanted.exists():
+        if _read(wanted) is None:
+            if wanted.exists():
+                shutil.rmtree(wanted)
             _write_aside_then_rename(wanted, {TENSORS: content, STATE: described.encode()})
         _forget_all_but_last(folder)
     except OSError as error:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.checkpoints import TENSORS, latest_checkpoint, save_checkpoint
+from trainer.checkpoints import STATE, TENSORS, latest_checkpoint, save_checkpoint
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 nested = st.recursive(
@@ -66,6 +66,22 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) 
     found = latest_checkpoint(tmp_path)
     assert found is not None
     assert found[0] == 1
+
+
+@pytest.mark.parametrize("part", [TENSORS, STATE])
+def test_a_damaged_checkpoint_is_replaced_when_its_step_is_done_again(tmp_path: Path, part: str) -> None:
+    saved = save_checkpoint(tmp_path, 2, {"weight": torch.zeros(2)})
+    (saved / part).write_bytes(b"half")
+    save_checkpoint(tmp_path, 2, {"weight": torch.ones(2)})
+    found = latest_checkpoint(tmp_path)
+    assert found is not None
+    assert torch.equal(found[1]["weight"], torch.ones(2))
+
+
+def test_a_whole_checkpoint_is_written_once(tmp_path: Path) -> None:
+    for value in (1, 2):
+        save_checkpoint(tmp_path, 3, {"value": value})
+    assert latest_checkpoint(tmp_path) == (3, {"value": 1})
 
 
 def test_only_the_last_two_are_kept_and_none_is_half_there(tmp_path: Path) -> None:
