@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+
 from matrix.alignment.dimensions import load_matrix
 from matrix.messages.completion import ChatMessage
 from matrix.scorers import SCORER_NAMES
@@ -54,5 +56,9 @@ def tiny_update(base: LoadedBase, config: RunConfig, champion: dict[str, bytes] 
     return GrpoUpdate(base, PROMPTS, tiny_scoring(), config, champion)
 
 
-def tiny_base(folder: Path) -> LoadedBase:
-    return load_base(save_tiny_base(folder))
+def tiny_base(folder: Path, *, ends: float = 1.0) -> LoadedBase:
+    """`ends` above 1 makes the mark that ends an answer likelier: what is cut off teaches nothing."""
+    base = load_base(save_tiny_base(folder))
+    with torch.no_grad():
+        base.model.get_input_embeddings().weight[base.tokenizer.eos_token_id] *= ends
+    return base

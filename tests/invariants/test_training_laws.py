@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -137,7 +139,29 @@ def test_without_advantages_only_the_anchors_pull(base: LoadedBase) -> None:
     assert before.keys() == update.adapter_files().keys()
 
 
-def test_a_run_from_a_champion_starts_as_the_champion(base: LoadedBase) -> None:
+def learned_from(base: LoadedBase, rollouts: Rollouts, *, anchor_shift: float = 0.0) -> dict[str, float]:
+    """Figures of one gradient step in which every row has an advantage."""
+    update = tiny_update(base, tiny_config())
+    advantages = torch.linspace(0.5, 1.0, len(rollouts.completion_tokens))
+    anchor = update._reference_logprobs(None, rollouts) + anchor_shift
+    return update._learn(rollouts, advantages, [(0.01, anchor)])
+
+
+def test_what_was_cut_off_teaches_nothing_but_is_held_to_the_anchors(
+    base: LoadedBase, sampler: TransformersSampler
+) -> None:
+    rollouts = drawn(base, sampler)
+    ended, cut = (replace(rollouts, finished=torch.full_like(rollouts.finished, done)) for done in (True, False))
+    assert learned_from(base, ended)["gradient_norm"] > 1e-3
+    assert learned_from(base, cut)["gradient_norm"] < 1e-6
+    assert learned_from(base, cut)["loss"] == pytest.approx(0.0, abs=1e-9)
+    pulled = learned_from(base, cut, anchor_shift=0.5)
+    assert pulled["kl_per_token"] == pytest.approx(np.exp(0.5) - 1.5, abs=1e-4)
+    assert pulled["gradient_norm"] > 1e-6
+
+
+def test_a_run_from_a_champion_starts_as_the_champion(tmp_path: Path) -> None:
+    base = tiny_base(tmp_path, ends=8.0)
     champion = finished(tiny_update(base, tiny_config(steps=3)))
     update = tiny_update(base, tiny_config(steps=3, seed=5), champion)
     assert adapter_digest(update.adapter_files()) == adapter_digest(champion)

@@ -7,10 +7,16 @@ Departures from GRPO (arXiv:2402.03300):
 - a completion that violates a hard dimension ranks below every safe one of its group, whatever else it earned;
 - the upper clip is wider than the lower (arXiv:2503.14476), and bad completions that the policy has left far behind
   are dropped (arXiv:2512.02556);
-- two anchors: the base model, and the champion where that is another.
+- a completion that was cut off at max_tokens teaches nothing (arXiv:2503.14476 §3.4): its reward is of a text that
+  was not ended; it is still held to the anchors and counts in its group's mean (`finished_share` tells how many end);
+- two anchors: the base model, and the champion where that is another; both on every rollout, without replayed prompts;
+- units are those of the policy that this run starts from, fitted anew by each run: a promotion re-anchors them, so
+  rewards and weights of two runs do not compare.
 
 Everything that a step does follows from the state: a run that was stopped and restored ends in the same bytes.
-Left out: packing, several devices, a value model.
+Left out: packing, several devices, a value model; truncated importance sampling (old_logprobs come from the same
+weights, merged: nothing but rounding lies between); replay of earlier prompts; a stop at a budget of KL (it is a
+figure, `kl_per_token`, and the anchors' pull); interpolation between champion and candidate before the gate.
 """
 
 from __future__ import annotations
@@ -187,12 +193,13 @@ class GrpoUpdate:
         kept = losses.on_policy_rows(
             logprobs, rollouts.old_logprobs, advantages, mask, limit=config.loss.off_policy_limit
         )
+        taught = kept * rollouts.finished.to(kept.dtype)
         budget = float(len(mask) * config.rollouts.max_tokens)
         term = losses.clipped_policy_loss(
             logprobs,
             rollouts.old_logprobs,
             advantages,
-            mask * kept[:, None],
+            mask * taught[:, None],
             clip=(config.loss.clip_low, config.loss.clip_high),
             token_budget=budget,
         )
