@@ -2,6 +2,10 @@
 
 All mathematics is matrix.alignment's; this file keeps what lasts over a run: the frozen reference statistics, the
 weights and the levels that they follow. With one dimension and without the safety rule it is plain GRPO on one reward.
+Left out: the ratchet of matrix/alignment/weights.py, which needs to know what is escalated (a snapshot tells risks, not
+escalations, so here nothing is, and a dimension may lose weight while its risk lasts); correlations of the rollouts
+(redundancy is that of the frozen reference statistics); the guard of covariances. The level is a running mean with .8
+per step, not one shrunk by its number of values.
 """
 
 from __future__ import annotations
