@@ -21,7 +21,7 @@ help:
 	@echo "make check             format, lint, types, import contracts, fast tests"
 	@echo "make stack [ARGS=...]  start the local stack (plumbline stack down ends it)"
 	@echo "make format | lock     write the code's format | the hash-pinned requirements"
-	@echo "make clean             end the local stack and remove its data and all caches"
+	@echo "make clean             end every stack under .plumbline and remove its data and all caches"
 	@echo "make distclean         the same, and the installed environment"
 
 demo: install jars
@@ -76,8 +76,11 @@ lock: install
 	printf 'hatchling\neditables\n' | $(COMPILE) - -o requirements/build.txt; \
 	printf 'uv\n' | $(COMPILE) - -o requirements/uv.txt
 
+# The demo and the tests have stacks of their own; without its pid files nothing could end one any more.
 clean:
-	@if [ -x $(BIN)/plumbline ]; then $(BIN)/plumbline stack down; fi
+	@[ ! -d .plumbline ] || find .plumbline -name data -prune -o -type d -name run -prune -exec sh -ec \
+	  'for run; do $(BIN)/plumbline stack down --home "$${run%/run}"; done' sh {} + || { \
+	  echo "plumbline: a stack under .plumbline was not ended, so nothing is removed. Is $(BIN)/plumbline there (make install)?" >&2; exit 2; }
 	@rm -rf .plumbline .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	@find . -name __pycache__ -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
 
