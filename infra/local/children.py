@@ -1,8 +1,9 @@
 """One process of the stack: started apart from this one, found again by its pid file, and ended by its pid.
 
-A pid alone names nobody once its process is gone, so a pid file also holds when the process started; a process
-that only inherited the number is never touched. Children outlive the command that started them on purpose:
-`stack up` returns, `stack down` finds them. Nothing is restarted here behind the operator's back.
+A pid alone names nobody once its process is gone, so a pid file also holds when the process started: in ticks since
+which boot, which no step of the clock moves. A process that only inherited the number is never touched.
+Children outlive the command that started them on purpose: `stack up` returns, `stack down` finds them. Nothing is
+restarted here behind the operator's back.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ import psutil
 from matrix.errors import StackFailed
 
 MARK = "PLUMBLINE_CHILD"  # in every child's environment; its descendants inherit it
-START_TOLERANCE_S = 1.0  # the kernel counts start times in ticks since boot; clock steps move them
 POLL_S = 0.05
 STRAGGLERS_S = 0.3  # for those whose leader is gone
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def find(child: Child) -> psutil.Process | None:
         return None
     try:
         process = psutil.Process(int(noted["pid"]))
-        same = abs(process.create_time() - float(noted["started"])) < START_TOLERANCE_S
+        same = _started(process.pid) == noted["started"]
         alive = same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
@@ -195,14 +196,23 @@ def _noted(child: Child) -> dict[str, Any] | None:
 
 
 def _note(child: Child, pid: int) -> None:
-    try:
-        started = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
+    started = _started(pid)
+    if started is None:
         return  # already over: wait_ready reports it
     draft = child.pid_file.with_suffix(".draft")
     told = {"pid": pid, "started": started, "fingerprint": child.fingerprint()}
     draft.write_text(json.dumps({**told, "ending": child.ending.value, "grace_s": child.grace_s}))
     draft.replace(child.pid_file)
+
+
+def _started(pid: int) -> str | None:
+    """When, in ticks since which boot; None where there is no such process."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    ticks = told.rpartition(")")[2].split()[19]  # field 22 of proc(5); the second may hold spaces and brackets
+    return f"{BOOT_ID.read_text().strip()} {ticks}"
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:

@@ -83,12 +83,21 @@ def test_what_a_killed_child_left_behind_is_ended_too(child: Child) -> None:
 def test_a_process_that_only_has_the_noted_pid_is_not_touched(child: Child) -> None:
     with subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL) as stranger:
         child.pid_file.parent.mkdir(parents=True)
-        long_ago = psutil.Process(stranger.pid).create_time() - 1_000
-        child.pid_file.write_text(json.dumps({"pid": stranger.pid, "started": long_ago, "fingerprint": ""}))
+        child.pid_file.write_text(json.dumps({"pid": stranger.pid, "started": "another boot 1", "fingerprint": ""}))
         assert children.find(child) is None
         assert children.end_all([child]) == []
         assert stranger.poll() is None
         stranger.kill()
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 1.0, 3600.0])
+def test_a_step_of_the_clock_loses_no_child(child: Child, monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
+    process = started(child)
+    seen = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: seen(self) + step_s)
+    assert children.find(child) == process
+    assert children.end_all([child]) == ["part"]
+    assert not process.is_running()
 
 
 def test_a_damaged_pid_file_names_nobody(child: Child) -> None:
