@@ -1,7 +1,8 @@
 """One process of the stack: started apart from this one, found again by its pid file, and ended by its pid.
 
 A pid alone names nobody once its process is gone, so a pid file also holds when the process started: in ticks since
-which boot, which no step of the clock moves. A process that only inherited the number is never touched.
+which boot, which no step of the clock moves. A process that only inherited the number is never touched; one that the
+pid file does not name, because who started it was killed before it was written, is known by its mark.
 Children outlive the command that started them on purpose: `stack up` returns, `stack down` finds them. Nothing is
 restarted here behind the operator's back.
 """
@@ -16,7 +17,7 @@ import pwd
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,27 +151,29 @@ def _is_ready(child: Child, elapsed_s: float) -> bool:
 
 
 def end_all(ending: Sequence[Child]) -> list[str]:
-    """End them together with all that they started; the names of those that ran."""
-    leaders, others, ended, grace_s = [], [], [], STRAGGLERS_S
+    """End them together with all that they started; the names of those that ran. Who outlives it stays noted."""
+    known = {child.name: find(child) for child in ending}
+    marked = _marked([_mark(child) for child in ending if known[child.name] is None])
+    asked: dict[str, list[psutil.Process]] = {}
+    others, grace_s = [], STRAGGLERS_S
     for child in ending:
-        told, process = _noted(child) or {}, find(child)
-        asked = _orphans(child) if process is None else [process]
-        others += [] if process is None else _descendants(process)
-        for member in asked:
-            _send(member, int(told.get("ending", signal.SIGTERM)))
+        told, process = _noted(child) or {}, known[child.name]
+        asked[child.name] = _leaders(marked[_mark(child)]) if process is None else [process]
+        for leader in asked[child.name]:
+            others += _descendants(leader)
+            _send(leader, int(told.get("ending", child.ending)))
             grace_s = max(grace_s, float(told.get("grace_s", child.grace_s)))
-        leaders += asked
-        ended += [child.name] if asked else []
-    members = [*leaders, *others]
+    leaders = [leader for family in asked.values() for leader in family]
     psutil.wait_procs(leaders, timeout=grace_s)  # a leader ends its own
-    _, alive = psutil.wait_procs(members, timeout=STRAGGLERS_S)
+    _, alive = psutil.wait_procs([*leaders, *others], timeout=STRAGGLERS_S)
     for member in alive:
         _send(member, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=5)
-    _reap(members)
+    _, left = psutil.wait_procs(alive, timeout=5)
+    _reap([*leaders, *others])
     for child in ending:
-        child.pid_file.unlink(missing_ok=True)
-    return ended
+        if not set(asked[child.name]) & set(left):
+            child.pid_file.unlink(missing_ok=True)
+    return [name for name, family in asked.items() if family]
 
 
 def last_line(child: Child) -> str:
@@ -221,19 +224,25 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def _orphans(child: Child) -> list[psutil.Process]:
-    """What a killed child left behind: processes of its session that still carry its mark."""
-    noted = _noted(child)
-    if noted is None or psutil.pid_exists(pid := int(noted["pid"])):
-        return []  # the number belongs to somebody else now, so the session is long gone
-    return [process for process in psutil.process_iter() if _belongs(process, pid, _mark(child))]
+def _marked(marks: Collection[str]) -> dict[str, list[psutil.Process]]:
+    """By mark, the processes that carry it: what a killed child left, and what a killed command could not note."""
+    found: dict[str, list[psutil.Process]] = {mark: [] for mark in marks}
+    for process in psutil.process_iter() if found else ():
+        with contextlib.suppress(psutil.Error, OSError):
+            mark = process.environ().get(MARK)
+            if mark in found and process.status() != psutil.STATUS_ZOMBIE:
+                found[mark].append(process)
+    return found
 
 
-def _belongs(process: psutil.Process, session: int, mark: str) -> bool:
-    try:
-        return os.getsid(process.pid) == session and process.environ().get(MARK) == mark
-    except (psutil.Error, OSError):
-        return False
+def _leaders(family: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those that no other of them started: they end the others."""
+    pids, leaders = {member.pid for member in family}, []
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if member.ppid() not in pids:
+                leaders.append(member)
+    return leaders
 
 
 def _send(process: psutil.Process, number: int) -> None:

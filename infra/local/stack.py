@@ -1,8 +1,8 @@
 """The stack as a whole: up, down, status, restart. A second `up` finds the running one and mends what died.
 
-Whoever runs `up` may be killed at any moment: everything it knows is written before it is used, so the next `up`
-goes on from there and the next `down` ends it all. A child whose command or settings would now be others is
-started again; one that runs as it should is left alone.
+Whoever runs `up` may be killed at any moment: what it settles is written before it is used, and a process that it had
+no time to note is known by its mark, so the next `up` goes on from there and the next `down` ends it all. A child whose
+command or settings would now be others is started again; one that runs as it should is left alone.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Stack:
         """Start what does not run, in order, and return when all is ready. StackFailed names the part that is not."""
         with self._alone():
             self._check_disk()
+            self._end_forgotten()
             state = settle(self.home, load_state(self.home) or State(), wishes)
             save_state(self.home, state)
             self._start_servers(state)
@@ -103,6 +104,11 @@ class Stack:
     def mark_keys_made(self) -> None:
         """The first keys were shown: they are not made again."""
         save_state(self.home, self._known().model_copy(update={"keys_made": True}))
+
+    def _end_forgotten(self) -> None:
+        """End what no pid file names: it holds ports and data that its successor needs."""
+        every = [children.named(self.home, name) for name in parts.names(servers_only=False)]
+        children.end_all([child for child in every if children.find(child) is None])
 
     def _known(self) -> State:
         state = load_state(self.home)

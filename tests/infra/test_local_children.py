@@ -90,6 +90,22 @@ def test_a_process_that_only_has_the_noted_pid_is_not_touched(child: Child) -> N
         stranger.kill()
 
 
+def test_a_child_that_was_not_noted_in_time_is_ended_with_what_it_started(child: Child) -> None:
+    parent = Child(child.name, PARENT, child.home, child.is_ready)
+    family = [started(parent), *started_by(parent)]
+    child.pid_file.unlink()
+    assert children.find(child) is None
+    assert children.end_all([children.named(child.home, "part")]) == ["part"]
+    assert not any(member.is_running() for member in family)
+
+
+def test_a_child_of_another_name_or_home_is_not_taken_for_a_forgotten_one(child: Child, tmp_path: Path) -> None:
+    process = started(child)
+    others = [children.named(child.home, "other"), children.named(tmp_path / "elsewhere", "part")]
+    assert children.end_all(others) == []
+    assert process.is_running()
+
+
 @pytest.mark.parametrize("step_s", [-3600.0, 1.0, 3600.0])
 def test_a_step_of_the_clock_loses_no_child(child: Child, monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
     process = started(child)
@@ -98,6 +114,23 @@ def test_a_step_of_the_clock_loses_no_child(child: Child, monkeypatch: pytest.Mo
     assert children.find(child) == process
     assert children.end_all([child]) == ["part"]
     assert not process.is_running()
+
+
+def test_a_pid_file_of_another_form_does_not_hide_a_living_child(child: Child) -> None:
+    process = started(child)
+    child.pid_file.write_text(json.dumps({"pid": process.pid, "started": process.create_time(), "fingerprint": ""}))
+    assert children.end_all([child]) == ["part"]
+    assert not process.is_running()
+    assert not child.pid_file.exists()
+
+
+def test_who_cannot_be_ended_stays_noted(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = started(child)
+    with monkeypatch.context() as patched:
+        patched.setattr(children, "_send", lambda _process, _number: None)
+        patched.setattr(psutil, "wait_procs", lambda waited, timeout: ([], list(waited)))
+        children.end_all([child])
+    assert children.find(child) == process
 
 
 def test_a_damaged_pid_file_names_nobody(child: Child) -> None:

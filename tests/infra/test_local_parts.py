@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 import stat
+import sys
 from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
-from infra.local import kafka, parts
+from infra.local import children, kafka, parts
+from infra.local.children import Child
 from infra.local.cli import commands
 from infra.local.ports import HOST, free_port
 from infra.local.settling import Wishes, settle
@@ -41,6 +44,18 @@ def test_a_port_that_somebody_took_meanwhile_is_replaced_unless_it_was_asked_for
         assert settle(tmp_path, before, Wishes()).ports["gateway"] != taken
         with pytest.raises(StackFailed, match=f"gateway: port {taken} on 127.0.0.1 is taken"):
             settle(tmp_path, State(), Wishes(ports={"gateway": taken}))
+
+
+def test_up_ends_what_a_killed_up_could_not_note_before_it_settles_ports(tmp_path: Path) -> None:
+    forgotten = Child("redis", (sys.executable, "-c", "import time; time.sleep(600)"), tmp_path, lambda _pid: True)
+    process = psutil.Process(children.start(forgotten))
+    forgotten.pid_file.unlink()
+    with socket.socket() as holder:
+        holder.bind((HOST, 0))
+        holder.listen()
+        with pytest.raises(StackFailed, match="gateway: port"):
+            Stack(tmp_path).up(Wishes(ports={"gateway": holder.getsockname()[1]}))
+    assert not process.is_running()
 
 
 def test_an_asked_port_is_given(tmp_path: Path) -> None:

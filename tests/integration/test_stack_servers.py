@@ -100,6 +100,17 @@ def test_up_goes_on_where_a_killed_up_stopped(stack: Stack) -> None:
     assert begun
 
 
+def test_servers_that_a_killed_up_had_no_time_to_note_are_ended_by_the_next(stack: Stack) -> None:
+    script = (
+        "import os, signal; from pathlib import Path; from infra.local import children, stack, settling\n"
+        "children._note = lambda child, pid: child.name == 'redis' and os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"stack.Stack(Path({str(stack.home)!r}), cache=Path({str(CACHE)!r})).up(settling.Wishes(servers_only=True))"
+    )
+    killed = subprocess.run((sys.executable, "-c", script), check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert set(stack.down()) == set(parts.SERVERS)
+
+
 def test_down_leaves_no_process_and_no_address(stack: Stack) -> None:
     stack.up(SERVERS)
     family = [
