@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from infra import base_model
 from infra.console import echo_json, people
 from infra.http import ApiClient
 from matrix.errors import InvalidInput, Transient
@@ -44,6 +45,29 @@ def serve(*, host: str, port: int) -> None:
 def work() -> None:
     """Run the worker that takes candidates and judges evaluations."""
     app.work(RegistrySettings.load())
+
+
+@commands.command()
+@policy_option
+@click.option("--base-digest", default=None, help="Default: that of the folder in PLUMBLINE_BASE_MODEL.")
+@click.option("--served-name", default=base_model.SERVED_NAME, show_default=True, help="Its name at policy servers.")
+@as_json_option
+def register(*, policy: str | None, base_digest: str | None, served_name: str, as_json: bool) -> None:
+    """Make the base model a policy's version 0, champion and anchor; again changes nothing."""
+    settings = RegistrySettings.load()
+    name, digest = policy or settings.policy, base_digest or _digest_of(settings.base_model)
+    found = _call(
+        settings, lambda client: base_model.register(client, policy=name, digest=digest, served_name=served_name)
+    )
+    _answer(found, f"version 0 of {name} is the base model {digest[:12]}", as_json=as_json)
+
+
+def _digest_of(folder: Path | None) -> str:
+    if folder is None:
+        raise InvalidInput(
+            field="--base-digest", value=None, remedy="give it, or set PLUMBLINE_BASE_MODEL to the model's folder"
+        )
+    return base_model.base_digest(folder)
 
 
 @commands.command()

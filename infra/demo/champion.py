@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import httpx
 
+from infra.base_model import register
 from infra.demo.driver import Person, Product
 from infra.demo.people import Cast
 from infra.demo.trials import StoryDiffers
 
-BASE_NAME = "base"
 ADAPTER_HEADER = "X-Plumbline-Adapter"
 ROUTE_PATIENCE_S = 30.0
 MAX_TOKENS = 96
@@ -27,13 +27,7 @@ class Reply:
 
 def register_base(product: Product, cast: Cast, *, digest: str) -> None:
     """The base model becomes version 0, champion and anchor."""
-    body = {
-        "policy": product.settings.policy,
-        "base_digest": digest,
-        "base_uri": "",
-        "served_name": BASE_NAME,
-    }
-    product.registry(cast.setup).post("/v1/policies", body)
+    register(product.registry(cast.setup), policy=product.settings.policy, digest=digest)
 
 
 def ask(product: Product, person: Person, question: str) -> Reply | None:

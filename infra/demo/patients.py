@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from infra.base_model import SERVED_NAME
 from infra.console import progress
 from infra.demo import corpus, preferences
 from infra.demo.base import Ground
-from infra.demo.champion import BASE_NAME
 from infra.demo.driver import Product
 from infra.demo.people import Cast
 from infra.demo.traffic import Remark, Visit, plan_visits, stray_events
@@ -28,7 +28,7 @@ def receive_patients(product: Product, cast: Cast, ground: Ground, *, seed: int,
         gateway_url=product.settings.gateway_url,
         policy_server_url=product.settings.policy_server_urls[0],
         policy=product.settings.policy,
-        base_name=BASE_NAME,
+        base_name=SERVED_NAME,
         base_digest=ground.digest,
         clinic_chat=cast.clinic_chat,
         triage_desk=cast.triage_desk,

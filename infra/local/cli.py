@@ -1,6 +1,7 @@
 """`plumbline stack`: start, look at and end the local stack.
 
-The first `up` makes one key for each scope and shows them once; afterwards `plumbline keys create` makes more.
+The first `up` registers the base model as the policy's champion, makes one key for each scope and shows them once;
+afterwards `plumbline registry register` and `plumbline keys create` make more.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from infra.clock import SystemClock
 from infra.console import echo_json
 from infra.database import Database
 from infra.local import children, kafka, parts
+from infra.local.champion import ensure_champion
 from infra.local.settling import Wishes
 from infra.local.stack import PartStatus, Stack
 from infra.local.state import State
@@ -69,6 +71,8 @@ def up(
     )
     stack = _stack(home)
     state = _up(stack, wishes)
+    if not state.servers_only:
+        ensure_champion(stack, state, lambda line: click.echo(line, err=True))
     keys = {} if state.servers_only or state.keys_made else _first_keys(stack)
     answer = {"home": str(stack.home), "env": str(stack.home / "stack.env"), "parts": _listed(stack.status())}
     if as_json:

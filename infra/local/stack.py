@@ -105,6 +105,10 @@ class Stack:
         """The first keys were shown: they are not made again."""
         save_state(self.home, self._known().model_copy(update={"keys_made": True}))
 
+    def mark_registered(self, what: str) -> None:
+        """This base model is the policy's version 0: it is not registered again."""
+        save_state(self.home, self._known().model_copy(update={"registered": what}))
+
     def _end_forgotten(self) -> None:
         """End what no pid file names: it holds ports and data that its successor needs."""
         every = [children.named(self.home, name) for name in parts.names(servers_only=False)]

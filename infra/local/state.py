@@ -24,6 +24,7 @@ class State(BaseModel, frozen=True):
     folder: Path | None = None  # where `up` was called: relative paths in the settings start there
     servers_only: bool = False
     keys_made: bool = False
+    registered: str = ""  # the policy and the digest of its base model
 
 
 class Passwords(BaseModel, frozen=True):

@@ -51,6 +51,13 @@ def test_every_command_exists_with_its_options(service: str) -> None:
     resolve(PRODUCT[service]["command"])
 
 
+def test_every_command_that_the_head_of_compose_shows_exists() -> None:
+    shown = re.findall(r"docker compose run --rm (?:-e \S+ )?registry (.+)", (ROOT / "docker-compose.yml").read_text())
+    assert [words.split()[:2] for words in shown] == [["keys", "create"], ["registry", "register"]]
+    for words in shown:
+        resolve(words.split())
+
+
 def test_an_unknown_command_or_option_would_be_seen() -> None:
     with pytest.raises(AssertionError):
         resolve(["ingest", "fly"])

@@ -57,6 +57,10 @@ def test_up_starts_every_process_once_mends_a_killed_one_and_shows_keys_once(hom
     served = Stack(home).variables()["PLUMBLINE_REGISTRY_URL"]
     answer = httpx.get(f"{served}/v1/audit", headers={"Authorization": f"Bearer {keys['view']}"})
     assert answer.status_code == 200
+    asked = {"model": "clinic-assistant@champion", "messages": [{"role": "user", "content": "Is a cold viral?"}]}
+    chat = {"Authorization": f"Bearer {keys['chat']}"}
+    gateway = Stack(home).variables()["PLUMBLINE_GATEWAY_URL"]
+    assert httpx.post(f"{gateway}/v1/chat/completions", headers=chat, json=asked, timeout=60).status_code == 200
 
     before = pids(home)
     assert started(home)["keys"] == {}

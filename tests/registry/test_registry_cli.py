@@ -6,16 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from fastapi import FastAPI, Response
 
 from infra.access import AccessKeys, Scope
-from infra.http import make_api, problem
-from matrix.errors import Transient
+from infra.http import Refused, make_api, problem
+from matrix.errors import InvalidInput, Transient
+from registry import views
 from registry.api import add_routes
 from registry.cli import commands
 from tests.fakes.registry import ONE, POLICY, TWO, World
@@ -85,3 +87,56 @@ def test_commands_that_look_answer_with_one_json_object(make_world: Callable[...
         assert (code, [one["request_id"] for one in requests["requests"]]) == (0, [request])
         code, audit = asked(environment, "audit")
         assert (code, audit["chain"]) == (0, "intact")
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A served registry that the commands of this process reach with an administrator's key."""
+    world = make_world()
+    keys = AccessKeys(world.registry.database, world.registry.clock)
+    api = make_api("registry", keys=keys)
+    add_routes(api, world.registry)
+    with served(api) as url:
+        monkeypatch.setenv("PLUMBLINE_REGISTRY_URL", url)
+        monkeypatch.setenv("PLUMBLINE_API_KEY", keys.create("ada", [Scope.ADMIN]))
+        monkeypatch.setenv("PLUMBLINE_POLICY", "triage")
+        yield world
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(commands, arguments, standalone_mode=False)
+
+
+def base_model(folder: Path, weights: bytes) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
+
+
+def test_register_makes_the_base_model_champion_once(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_BASE_MODEL", str(base_model(tmp_path / "base", b"weights")))
+    first, again = run("register", "--json"), run("register", "--json")
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert json.loads(first.stdout) == json.loads(again.stdout)
+    champion = views.aliases(world.registry, "triage")["champion"]
+    assert champion == {"version": 0, "name": "base", "adapter_digest": json.loads(first.stdout)["adapter_digest"]}
+    assert world.actions().count("policy.registered") == 2
+
+
+def test_register_takes_a_digest_where_the_model_is_elsewhere(world: World) -> None:
+    assert run("register", "--policy", "far", "--base-digest", "f" * 64, "--served-name", "big").exit_code == 0
+    assert views.aliases(world.registry, "far")["anchor"]["name"] == "big"
+
+
+def test_register_on_another_base_model_is_refused(world: World) -> None:
+    assert run("register", "--base-digest", "f" * 64).exit_code == 0
+    assert isinstance(run("register", "--base-digest", "e" * 64).exception, Refused)
+
+
+def test_register_without_a_base_model_names_what_to_set(world: World, tmp_path: Path) -> None:
+    missing = run("register").exception
+    assert isinstance(missing, InvalidInput)
+    assert "PLUMBLINE_BASE_MODEL" in str(missing)
