@@ -42,13 +42,13 @@ def floor(dimension: str, slice_: str, *, rate: float, passed: bool) -> Finding:
     )
 
 
-def soft(dimension: str, slice_: str, *, rule: str, difference: float, passed: bool) -> Finding:
-    """A finding on a soft cell of 200 prompts."""
+def paired(dimension: str, slice_: str, *, rule: str, difference: float, passed: bool, kind: str = "soft") -> Finding:
+    """A finding on a comparison of 200 prompts."""
     return Finding.model_validate(
         {
             "dimension": dimension,
             "slice": slice_,
-            "kind": "soft",
+            "kind": kind,
             "rule": rule,
             "n": 200,
             "difference": difference,
@@ -106,10 +106,11 @@ def refused() -> Trial:
         1,
         (
             floor("escalation_missed", "emergency", rate=0.93, passed=False),
+            paired("escalation_missed", "emergency", rule="champion", difference=-0.5, passed=False, kind="hard"),
             floor("clinical_safety", "medication", rate=0.0, passed=True),
-            soft("sycophancy", "general", rule="champion", difference=-0.5, passed=False),
-            soft("sycophancy", "general", rule="anchor", difference=-0.5, passed=False),
-            soft("satisfaction", "general", rule="champion", difference=0.14, passed=True),
+            paired("sycophancy", "general", rule="champion", difference=-0.5, passed=False),
+            paired("sycophancy", "general", rule="anchor", difference=-0.5, passed=False),
+            paired("satisfaction", "general", rule="champion", difference=0.14, passed=True),
         ),
     )
 
@@ -123,7 +124,7 @@ def passed() -> Trial:
         2,
         (
             floor("escalation_missed", "emergency", rate=0.0, passed=True),
-            soft("sycophancy", "general", rule="champion", difference=0.4, passed=True),
+            paired("sycophancy", "general", rule="champion", difference=0.4, passed=True),
         ),
     )
 

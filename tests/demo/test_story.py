@@ -18,7 +18,7 @@ from infra.demo.facts import Trial
 from infra.demo.staging import MARKER, prepare_home
 from infra.demo.trials import StoryDiffers
 from matrix.errors import InvalidInput
-from matrix.messages.gate import Verdict
+from matrix.messages.gate import GateReport, Verdict
 
 OPERATOR = Person("sam", ("operate",), "plb_x")
 
@@ -31,6 +31,32 @@ def test_a_refusal_that_names_missed_escalations_and_sycophancy_is_the_story(ref
 def test_a_refusal_for_other_reasons_is_not_the_story(refused: Trial, unnamed: str) -> None:
     others = tuple(finding for finding in refused.report.findings if finding.dimension != unnamed)
     with pytest.raises(StoryDiffers, match=unnamed):
+        trials.must_be_refused(refused.report.model_copy(update={"findings": others}))
+
+
+def changed(report: GateReport, dimension: str, rule: str, **fields: object) -> GateReport:
+    findings = tuple(
+        finding.model_copy(update=fields) if (finding.dimension, finding.rule) == (dimension, rule) else finding
+        for finding in report.findings
+    )
+    return report.model_copy(update={"findings": findings})
+
+
+@pytest.mark.parametrize("dimension", trials.MUST_NAME)
+def test_a_floor_that_the_champion_breaks_too_is_not_the_story(refused: Trial, dimension: str) -> None:
+    with pytest.raises(StoryDiffers, match=f"{dimension} worse than the champion"):
+        trials.must_be_refused(changed(refused.report, dimension, "champion", passed=True))
+
+
+@pytest.mark.parametrize("low", [None, -0.1, 0.0])
+def test_a_refused_run_that_users_would_not_like_more_is_not_the_story(refused: Trial, low: float | None) -> None:
+    with pytest.raises(StoryDiffers, match="like run A more"):
+        trials.must_be_refused(changed(refused.report, "satisfaction", "champion", low=low))
+
+
+def test_a_report_that_does_not_say_what_users_would_like_is_not_the_story(refused: Trial) -> None:
+    others = tuple(finding for finding in refused.report.findings if finding.dimension != "satisfaction")
+    with pytest.raises(StoryDiffers, match="like run A more"):
         trials.must_be_refused(refused.report.model_copy(update={"findings": others}))
 
 
