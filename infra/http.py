@@ -280,6 +280,8 @@ class ApiClient:
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:
             answer = self._client.request(method, path, **arguments)
+        except httpx.InvalidURL as error:  # a name that no path can hold
+            raise errors.InvalidInput(field="path", value=path, remedy=str(error)) from error
         except httpx.HTTPError as error:
             raise errors.Transient(f"{self._client.base_url}: {error}; is it running?") from error
         if not answer.is_success:

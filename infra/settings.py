@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -50,6 +51,14 @@ class Settings(BaseSettings):
             raise ValueError("a key has ASCII characters only; was it copied whole?")
         return key
 
+    @field_validator("gateway_url", "registry_url", "policy_server_urls")
+    @classmethod
+    def _lead_to_a_server(cls, told: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for url in (told,) if isinstance(told, str) else told:
+            if not _is_address(url):
+                raise ValueError("an address is written like http://127.0.0.1:8081")
+        return told
+
     @field_validator("policy_server_urls", mode="before")
     @classmethod
     def _split_at_commas(cls, urls: object) -> object:
@@ -68,3 +77,12 @@ class Settings(BaseSettings):
             raise InvalidInput(
                 field=name, value=value, remedy=str(first["msg"]).removeprefix("Value error, ")
             ) from None
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half a bracket
+        return False
+    return known and url.isprintable() and " " not in url

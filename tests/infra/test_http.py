@@ -120,6 +120,11 @@ def test_the_client_raises_what_the_server_says(server: str, keys: AccessKeys) -
     client.close()
 
 
+def test_a_path_that_no_address_can_hold_is_bad_input() -> None:
+    with pytest.raises(InvalidInput, match="path"):
+        ApiClient("http://127.0.0.1:9", None).get("/v1/policies/a\x00b/versions")
+
+
 def test_a_server_that_is_away_is_transient() -> None:
     with pytest.raises(Transient, match="is it running"):
         ApiClient("http://127.0.0.1:9", None).get("/")

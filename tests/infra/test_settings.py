@@ -42,6 +42,30 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "plb_secret" not in repr(Settings.load())
 
 
+BAD_ADDRESSES = (
+    "http://127.0.0.1:abc",
+    "http://127.0.0.1:70000",
+    "127.0.0.1:8081",
+    "http://",
+    "http://a b",
+    "http://[::1",
+)
+
+
+@pytest.mark.parametrize("value", BAD_ADDRESSES)
+@pytest.mark.parametrize("variable", ["GATEWAY_URL", "REGISTRY_URL", "POLICY_SERVER_URLS"])
+def test_an_address_that_leads_nowhere_is_refused(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"PLUMBLINE_{variable}", value)
+    with pytest.raises(InvalidInput, match=f"PLUMBLINE_{variable}: .*: an address is written like"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("value", ["http://registry:8081", "https://plumbline.example/registry", "http://[::1]:8081"])
+def test_addresses_of_other_hosts_are_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_REGISTRY_URL", value)
+    assert Settings.load().registry_url == value
+
+
 @pytest.mark.parametrize(
     ("variable", "value"), [("LOG_LEVEL", "verbose"), ("API_KEY", "schlüssel"), ("DATABASE_URL", "foo")]
 )
