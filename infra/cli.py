@@ -12,7 +12,7 @@ import click
 
 from infra.settings import Settings
 from infra.telemetry import configure_logging
-from matrix.errors import PlumblineError
+from matrix.errors import Declined, PlumblineError
 
 GROUP = "plumbline.commands"
 
@@ -68,7 +68,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except PlumblineError as error:
         click.echo(f"plumbline: {error}", err=True)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, Declined) else 2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("plumbline: interrupted", err=True)
         sys.exit(130)

@@ -300,6 +300,10 @@ class Refused(errors.Permanent):
         super().__init__(f"{title}: {detail}")
 
 
+class RefusedByRule(Refused, errors.Declined):
+    """The server understood, and a rule stands against it."""
+
+
 def _refusal(answer: httpx.Response) -> errors.PlumblineError:
     try:
         body = answer.json()
@@ -309,4 +313,6 @@ def _refusal(answer: httpx.Response) -> errors.PlumblineError:
         return Refused(answer.status_code, f"HTTP {answer.status_code}", answer.text[:200])
     if answer.status_code in (429, 503):
         return errors.Transient(f"{title}: {detail}")
-    return Refused(answer.status_code, title, f"{detail} ({named})" if named else detail)
+    by_rule = answer.status_code in (403, 409) and title != errors.AccessDenied.__name__  # a wrong key is no verdict
+    kind = RefusedByRule if by_rule else Refused
+    return kind(answer.status_code, title, f"{detail} ({named})" if named else detail)

@@ -19,10 +19,11 @@
           ├ SnapshotCorrupt       bytes that do not have the hash they are named by
           ├ ArtifactCorrupt       an adapter or artifact whose bytes are not its digest's
           ├ RunDiverged           a loss that is not a number
-          ├ GateNotPassed         promotion asked for without a passed gate report
-          ├ ApprovalRefused       the author approves, or the same person twice
-          ├ ApprovalVoid          what was approved is no longer what would be promoted
-          ├ ServingNotProven      a policy server does not serve the bytes it was told to load
+          ├ Declined              asked for rightly, and a rule stands against it
+          │   ├ GateNotPassed     promotion asked for without a passed gate report
+          │   ├ ApprovalRefused   the author approves, or the same person twice
+          │   ├ ApprovalVoid      what was approved is no longer what would be promoted
+          │   └ ServingNotProven  a policy server does not serve the bytes it was told to load
           ├ DeadLetterLimitReached  a stream that sets aside too much to go on
           └ StackFailed           a part of the local stack is missing or did not start
 
@@ -156,7 +157,11 @@ class RunDiverged(Permanent):
         super().__init__(f"run {run_id} diverged at step {step}; its last checkpoint is kept")
 
 
-class GateNotPassed(Permanent):
+class Declined(Permanent):
+    """Asked for rightly, and a rule stands against it: a finding, and no fault of who asked."""
+
+
+class GateNotPassed(Declined):
     """Promotion asked for without a passed gate report."""
 
     def __init__(self, *, version: str, verdict: str, cells: tuple[str, ...] = ()) -> None:
@@ -165,7 +170,7 @@ class GateNotPassed(Permanent):
         super().__init__(f"version {version} has gate verdict {verdict}{where}")
 
 
-class ApprovalRefused(Permanent):
+class ApprovalRefused(Declined):
     """The author approves, or the same person twice."""
 
     def __init__(self, *, actor: str, reason: str) -> None:
@@ -173,7 +178,7 @@ class ApprovalRefused(Permanent):
         super().__init__(f"{actor} may not decide: {reason}")
 
 
-class ApprovalVoid(Permanent):
+class ApprovalVoid(Declined):
     """What was approved is no longer what would be promoted."""
 
     def __init__(self, *, request_id: str, reason: str) -> None:
@@ -181,7 +186,7 @@ class ApprovalVoid(Permanent):
         super().__init__(f"request {request_id} is void: {reason}")
 
 
-class ServingNotProven(Permanent):
+class ServingNotProven(Declined):
     """A policy server does not serve the bytes it was told to load."""
 
     def __init__(self, *, server: str, model: str, reason: str) -> None:

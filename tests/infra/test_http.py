@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Annotated
 
 import httpx
@@ -12,7 +13,7 @@ from fastapi import Depends, FastAPI
 from infra.access import AccessKeys, Principal, Scope
 from infra.database import Database
 from infra.http import ApiClient, Refused, make_api, require
-from matrix.errors import BrokerUnavailable, GateNotPassed, InvalidInput, NotFound, Transient
+from matrix.errors import ApprovalRefused, BrokerUnavailable, Declined, GateNotPassed, InvalidInput, NotFound, Transient
 from matrix.messages.base import Value
 from tests.fakes.clock import FakeClock
 from tests.fakes.serving import served
@@ -47,6 +48,7 @@ def add_routes(app: FastAPI) -> None:
         "missing": NotFound(what="version", name="7"),
         "away": BrokerUnavailable("kafka"),
         "gate": GateNotPassed(version="1", verdict="fail", cells=("sycophancy×all",)),
+        "approval": ApprovalRefused(actor="ann", reason="the author of a candidate"),
         "fault": ZeroDivisionError("secret detail"),
     }
 
@@ -118,6 +120,21 @@ def test_the_client_raises_what_the_server_says(server: str, keys: AccessKeys) -
     with pytest.raises(Transient, match="kafka"):
         client.get("/raise/away")
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "declined"), [("gate", True), ("approval", True), ("invalid", False), ("missing", False)]
+)
+def test_the_client_tells_a_rules_verdict_from_what_was_asked_wrongly(server: str, name: str, declined: bool) -> None:
+    with closing(ApiClient(server, None)) as client, pytest.raises(Refused) as refused:
+        client.get(f"/raise/{name}")
+    assert isinstance(refused.value, Declined) == declined
+
+
+def test_a_key_without_the_scope_is_no_verdict(server: str, keys: AccessKeys) -> None:
+    with closing(ApiClient(server, keys.create("eve", [Scope.VIEW]))) as client, pytest.raises(Refused) as refused:
+        client.post("/numbers", {"number": 1})
+    assert (refused.value.status, isinstance(refused.value, Declined)) == (403, False)
 
 
 def test_a_path_that_no_address_can_hold_is_bad_input() -> None:

@@ -15,9 +15,10 @@ from click.testing import CliRunner, Result
 from fastapi import FastAPI, Response
 
 from infra.access import AccessKeys, Scope
+from infra.cli import main
 from infra.http import Refused, make_api, problem
 from matrix.errors import InvalidInput, Transient
-from registry import views
+from registry import decisions, views
 from registry.api import add_routes
 from registry.cli import commands
 from tests.fakes.registry import ONE, POLICY, TWO, World
@@ -98,13 +99,34 @@ def world(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> 
     add_routes(api, world.registry)
     with served(api) as url:
         monkeypatch.setenv("PLUMBLINE_REGISTRY_URL", url)
-        monkeypatch.setenv("PLUMBLINE_API_KEY", keys.create("ada", [Scope.ADMIN]))
+        monkeypatch.setenv("PLUMBLINE_API_KEY", keys.create("ada", list(Scope)))
         monkeypatch.setenv("PLUMBLINE_POLICY", "triage")
         yield world
 
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(commands, arguments, standalone_mode=False)
+
+
+def exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    monkeypatch.setattr(sys, "argv", ["plumbline", "registry", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+def test_what_a_rule_stands_against_ends_with_1_and_a_wrong_name_with_2(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused, passed = world.candidate(b"bad weights", harms=30), world.candidate(ONE)
+    own = decisions.request_promotion(world.registry, policy=POLICY, number=passed, reason="r", actor="ada")
+    asked = ("request", str(refused), "--policy", POLICY, "--reason", "r")
+    assert exit_code(monkeypatch, *asked) == 1
+    assert exit_code(monkeypatch, "approve", own, "--reason", "mine") == 1
+    assert exit_code(monkeypatch, "promote", own) == 1
+    assert exit_code(monkeypatch, "approve", "no-such-request", "--reason", "r") == 2
+    monkeypatch.setenv("PLUMBLINE_API_KEY", "plb_unknown")
+    assert exit_code(monkeypatch, *asked) == 2
 
 
 def base_model(folder: Path, weights: bytes) -> Path:
