@@ -57,6 +57,17 @@ def prepare_home(home: Path, *, cache: Path) -> None:
                 field="home", value=str(home), remedy="an empty folder, or one that an earlier demo made"
             )
         Stack(home, cache=cache).down()
-        shutil.rmtree(home)
+        _empty(home)
     home.mkdir(parents=True, exist_ok=True)
     (home / MARKER).touch()
+
+
+def _empty(home: Path) -> None:
+    """All but the marker: a wipe that is interrupted leaves a folder that the next demo knows as its own."""
+    for path in home.iterdir():
+        if path.name == MARKER:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from infra.demo.driver import NotSeen, Person, last_line, settings_of, wait_for
 from infra.demo.facts import Trial
 from infra.demo.staging import MARKER, prepare_home
 from infra.demo.trials import StoryDiffers
+from infra.local.stack import Stack
 from matrix.errors import InvalidInput
 from matrix.messages.gate import GateReport, Verdict
 
@@ -121,6 +124,35 @@ def test_a_folder_of_an_earlier_demo_is_wiped(tmp_path: Path) -> None:
     home = tmp_path / "demo"
     prepare_home(home, cache=tmp_path / "cache")
     (home / "leftover").touch()
+    prepare_home(home, cache=tmp_path / "cache")
+    assert [path.name for path in home.iterdir()] == [MARKER]
+
+
+@pytest.mark.parametrize("removals", range(12))
+def test_a_wipe_interrupted_anywhere_is_taken_up_by_the_next_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removals: int
+) -> None:
+    home, left = tmp_path / "demo", iter(range(removals))
+    prepare_home(home, cache=tmp_path / "cache")
+    for name in ("a", "z"):
+        (home / name).mkdir()
+        (home / name / "file").touch()
+        (home / f"{name}.log").touch()
+
+    def interrupting(removal: Callable[..., None]) -> Callable[..., None]:
+        def remove(*arguments: Any, **options: Any) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            removal(*arguments, **options)
+
+        return remove
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stack, "down", lambda _stack: [])
+        for name in ("unlink", "rmdir"):
+            patched.setattr(os, name, interrupting(getattr(os, name)))
+        with contextlib.suppress(KeyboardInterrupt):
+            prepare_home(home, cache=tmp_path / "cache")
     prepare_home(home, cache=tmp_path / "cache")
     assert [path.name for path in home.iterdir()] == [MARKER]
 
