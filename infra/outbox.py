@@ -21,8 +21,8 @@ from sqlmodel import Session, col, delete, select
 
 from infra.database import Database
 from infra.tables import OutboxRow
-from matrix.errors import Transient
-from matrix.messages.base import MAX_RECORD_BYTES, Message
+from matrix.errors import MessageTooLarge, Transient
+from matrix.messages.base import Message
 from matrix.ports import OutgoingMessage, Publisher
 from matrix.topics import Topic
 
@@ -72,9 +72,9 @@ class OutboxRelay:
                 return 0  # another worker of this stage is sending
             waiting = OutboxRow.stage == self._stage, OutboxRow.kind != PARKED
             rows = list(session.exec(select(OutboxRow).where(*waiting).order_by(col(OutboxRow.id)).limit(BATCH)).all())
-            sent = [row for row in rows if not self._parked(row)]
-            self._send(sent)
-            session.exec(delete(OutboxRow).where(col(OutboxRow.id).in_([row.id for row in sent])))
+            self._send(rows)
+            sent = [row.id for row in rows if row.kind != PARKED]
+            session.exec(delete(OutboxRow).where(col(OutboxRow.id).in_(sent)))
         return len(rows)
 
     def start(self) -> None:
@@ -91,20 +91,27 @@ class OutboxRelay:
         self._woken.set()
         self._thread.join(timeout=10)
 
-    def _parked(self, row: OutboxRow) -> bool:
-        if len(row.payload) <= MAX_RECORD_BYTES:
-            return False
-        row.kind = PARKED
-        log.error("message is too large to send", extra={"stage": self._stage, "outbox_id": row.id})
-        return True
-
     def _send(self, rows: Sequence[OutboxRow]) -> None:
-        messages = [OutgoingMessage(row.destination, row.key, row.payload) for row in rows if row.kind == "message"]
-        if messages:
-            self._publisher.publish(messages)
+        """Rows that no record can hold are parked instead."""
+        messages = [row for row in rows if row.kind == "message"]
+        try:
+            if messages:
+                self._publisher.publish([_outgoing(row) for row in messages])
+        except MessageTooLarge:
+            self._send_one_by_one(messages)
         for row in rows:
             if row.kind == "command":
                 self._commands.send(row.destination, json.loads(row.payload))
+
+    def _send_one_by_one(self, rows: Sequence[OutboxRow]) -> None:
+        """Finds the one that does not fit; those that were sent already are sent twice, in the same order."""
+        for row in rows:
+            try:
+                self._publisher.publish([_outgoing(row)])
+            except MessageTooLarge as error:
+                row.kind = PARKED
+                named = {"stage": self._stage, "outbox_id": row.id, "reason": str(error)}
+                log.error("message is too large to send", extra=named)  # noqa: TRY400 - the reason says it all
 
     def _run(self) -> None:
         while True:
@@ -125,3 +132,7 @@ class OutboxRelay:
                 return
             if not more:
                 self._woken.wait(POLL_S)
+
+
+def _outgoing(row: OutboxRow) -> OutgoingMessage:
+    return OutgoingMessage(row.destination, row.key, row.payload)

@@ -15,16 +15,17 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError as AsyncKafkaError
+from aiokafka.errors import MessageSizeTooLargeError as AsyncTooLarge
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.producer.future import FutureRecordMetadata
 
 from infra.partitioning import partition_of
 from matrix.errors import BrokerUnavailable, MessageTooLarge, Overloaded, Transient
-from matrix.messages.base import MAX_RECORD_BYTES
+from matrix.messages.base import MAX_BATCH_BYTES, MAX_RECORD_BYTES
 from matrix.ports import OutgoingMessage
 
 TIMEOUT_S = 10.0
-REQUEST_BYTES = MAX_RECORD_BYTES + 64 * 1024  # a record with its key and headers
 RECORD_BYTES = 256 << 10  # a record that has reached this takes no more; a single payload may be larger
 LINGER_S = 0.002  # for company, where there lately was some
 COMPANY = 8  # messages of one flush
@@ -32,7 +33,7 @@ BUFFER_BYTES = 32 << 20  # held in memory without acknowledgement
 BUFFER_MESSAGES = 50_000
 LAST_RESORT_PARTITIONS = 1
 
-Outcome = Transient | None  # of one message: why it is not acknowledged
+Outcome = Transient | MessageTooLarge | None  # of one message: why it is not acknowledged
 
 
 def _check_sizes(messages: Sequence[OutgoingMessage]) -> None:
@@ -40,6 +41,14 @@ def _check_sizes(messages: Sequence[OutgoingMessage]) -> None:
         if len(message.payload) > MAX_RECORD_BYTES:
             size_bytes = len(message.payload)
             raise MessageTooLarge(topic=message.topic, size_bytes=size_bytes, limit_bytes=MAX_RECORD_BYTES)
+
+
+def _acknowledged(message: OutgoingMessage, future: FutureRecordMetadata) -> None:
+    try:
+        future.get(timeout=TIMEOUT_S)
+    except MessageSizeTooLargeError:
+        size_bytes = len(message.payload)
+        raise MessageTooLarge(topic=message.topic, size_bytes=size_bytes, limit_bytes=None) from None
 
 
 class KafkaPublisher:
@@ -50,17 +59,27 @@ class KafkaPublisher:
         self._producer: KafkaProducer | None = None
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Returns when the broker has acknowledged all; BrokerUnavailable, or MessageTooLarge before any is sent."""
+        """Returns when the broker has acknowledged all; BrokerUnavailable otherwise.
+
+        MessageTooLarge comes before any is sent, but where the topic takes less than it was declared with: then
+        others may have been sent.
+        """
         _check_sizes(messages)
         try:
             if self._producer is None:
+                # Without sequence numbers: after a record that is too large an idempotent producer sends nothing more.
                 self._producer = KafkaProducer(
-                    bootstrap_servers=self._bootstrap, acks="all", linger_ms=2, max_request_size=REQUEST_BYTES
+                    bootstrap_servers=self._bootstrap,
+                    acks="all",
+                    enable_idempotence=False,
+                    max_in_flight_requests_per_connection=1,  # keeps a partition's order over retries
+                    linger_ms=2,
+                    max_request_size=MAX_BATCH_BYTES,
                 )
             sent = [self._producer.send(m.topic, key=m.key.encode(), value=m.payload) for m in messages]
             self._producer.flush(timeout=TIMEOUT_S)
-            for future in sent:
-                future.get(timeout=TIMEOUT_S)
+            for message, future in zip(messages, sent, strict=True):
+                _acknowledged(message, future)
         except KafkaError as error:
             raise BrokerUnavailable(f"kafka at {self._bootstrap}: {error}") from error
 
@@ -114,7 +133,7 @@ class AsyncKafkaPublisher:
             acks="all",
             enable_idempotence=True,
             linger_ms=0,
-            max_request_size=REQUEST_BYTES,
+            max_request_size=MAX_BATCH_BYTES,
             request_timeout_ms=int(TIMEOUT_S * 1000),
         )
         try:
@@ -139,11 +158,13 @@ class AsyncKafkaPublisher:
     async def publish(self, messages: Sequence[OutgoingMessage]) -> None:
         """Returns when the broker has acknowledged all; BrokerUnavailable otherwise.
 
-        MessageTooLarge and Overloaded come before anything is taken.
+        Overloaded comes before anything is taken, as does MessageTooLarge unless the topic takes less than declared.
         """
         failed = next((outcome for outcome in await self.publish_each(messages) if outcome is not None), None)
+        if isinstance(failed, MessageTooLarge):
+            raise failed
         if failed is not None:
-            raise BrokerUnavailable(str(failed))
+            raise BrokerUnavailable(str(failed))  # the outcome itself is shared by every caller of its record
 
     async def publish_each(self, messages: Sequence[OutgoingMessage]) -> list[Outcome]:
         """What became of each; raises, before anything is taken, what holds for all."""
@@ -215,7 +236,7 @@ class AsyncKafkaPublisher:
 
     async def _send_taken(self, lane: _Lane, taken: list[_Waiting]) -> None:
         outcome = await self._send(lane, [payload for one in taken for payload in one.payloads])
-        if outcome is not None:  # those behind would wait as long again for the same answer
+        if isinstance(outcome, Transient):  # those behind would wait as long again for the same answer
             taken, lane.waiting = taken + lane.waiting, []
         for one in taken:
             self._free_bytes += one.size_bytes
@@ -232,6 +253,8 @@ class AsyncKafkaPublisher:
             async with asyncio.timeout(TIMEOUT_S):
                 for record in records(payloads):
                     await producer.send_and_wait(lane.topic, record, partition=lane.partition)
+        except AsyncTooLarge:
+            return MessageTooLarge(topic=lane.topic, size_bytes=len(record), limit_bytes=None)
         except (AsyncKafkaError, TimeoutError) as error:
             return BrokerUnavailable(f"kafka at {self._bootstrap}: {error or 'no answer in time'}")
         return None

@@ -21,7 +21,7 @@ class OutboxRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
     stage: str = Field(index=True)
-    kind: str  # "message" or "command"
+    kind: str  # "message", "command", or "parked": a message that its topic does not take
     destination: str  # topic, or task name
     key: str
     payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

@@ -17,7 +17,7 @@ LEAST_SECRET = 32  # characters; people's names are few, so a short secret would
 class IngestSettings(Settings):
     """PLUMBLINE_* variables that ingest alone reads."""
 
-    max_body_bytes: int = Field(default=900_000, gt=0)  # a broker takes records up to 1 MiB by default
+    max_body_bytes: int = Field(default=900_000, gt=0)  # far below what a record may hold
     rate_per_s: float = Field(default=5_000, gt=0)  # events that one key may send to one gateway
     max_age_s: float = Field(default=30 * 86_400, gt=0)  # older feedback describes an adapter nobody serves
     max_skew_s: float = Field(default=300, ge=0)  # clocks of clients run ahead this far without being refused

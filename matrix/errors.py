@@ -90,11 +90,12 @@ class InvalidMatrix(InvalidInput):
 
 
 class MessageTooLarge(Permanent):
-    """More than a record may hold."""
+    """More than a record may hold; `limit_bytes` is None where the broker has a lower limit of its own."""
 
-    def __init__(self, *, topic: str, size_bytes: int, limit_bytes: int) -> None:
+    def __init__(self, *, topic: str, size_bytes: int, limit_bytes: int | None) -> None:
         self.topic, self.size_bytes, self.limit_bytes = topic, size_bytes, limit_bytes
-        super().__init__(f"{topic}: a message of {size_bytes} bytes; {limit_bytes} at most, send less at once")
+        most = "more than its topic takes" if limit_bytes is None else f"{limit_bytes} at most"
+        super().__init__(f"{topic}: a message of {size_bytes} bytes; {most}, send less at once")
 
 
 class IdConflict(Permanent):

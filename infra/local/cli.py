@@ -160,7 +160,7 @@ def fetch(*, home: Path | None) -> None:
 @click.option("--replication", type=click.IntRange(min=1), default=1, show_default=True, help="Copies of each topic.")
 @AS_JSON
 def topics(*, replication: int, as_json: bool) -> None:
-    """Make the topics that are missing on the Kafka of PLUMBLINE_KAFKA."""
+    """Make the topics that are missing on the Kafka of PLUMBLINE_KAFKA; those that exist take the largest messages."""
     made = create_topics(Settings.load().kafka, replication=replication)
     if as_json:
         echo_json({"created": made})

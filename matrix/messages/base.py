@@ -27,7 +27,8 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, patt
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 DEFAULT_TENANT = "default"  # of a deployment that serves one organisation
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-MAX_RECORD_BYTES = 2 << 20  # of one Kafka record; topics and producers are set to it, messages are bounded below it
+MAX_RECORD_BYTES = 2 << 20  # of one Kafka record's value; messages are bounded below it
+MAX_BATCH_BYTES = MAX_RECORD_BYTES + (64 << 10)  # with its key and framing; topics and producers are set to it
 
 
 class Value(BaseModel):

@@ -12,7 +12,7 @@ from sqlmodel import select
 from infra.database import Database
 from infra.outbox import CANNOT_GO_ON, OutboxRelay, add_command, add_message
 from infra.tables import OutboxRow
-from matrix.errors import BrokerUnavailable
+from matrix.errors import BrokerUnavailable, MessageTooLarge
 from matrix.messages.base import MAX_RECORD_BYTES
 from matrix.messages.sample import RiskEscalated
 from matrix.ports import OutgoingMessage
@@ -25,12 +25,16 @@ class Broker:
 
     def __init__(self) -> None:
         self.away = False
+        self.largest_bytes = 2 * MAX_RECORD_BYTES  # that a topic takes
         self.sent: list[str] = []
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
         if self.away:
             raise BrokerUnavailable("away")
-        self.sent += [message.key for message in messages]
+        for message in messages:
+            if len(message.payload) > self.largest_bytes:
+                raise MessageTooLarge(topic=message.topic, size_bytes=len(message.payload), limit_bytes=None)
+            self.sent.append(message.key)
 
     def send(self, task: str, arguments: Mapping[str, str]) -> None:
         self.sent.append(f"{task} {dict(arguments)}")
@@ -95,10 +99,13 @@ def test_a_message_that_no_record_can_hold_is_parked_and_holds_up_nobody(
         row = session.exec(select(OutboxRow)).one()
         row.payload = b" " * (MAX_RECORD_BYTES + 1)
         add_message(session, "scorer", RISK_ESCALATED, "good", escalated(clock))
+        add_command(session, "scorer", "trainer.train_adapter", {})
+    broker.largest_bytes = MAX_RECORD_BYTES
     relay.relay_once()
-    assert broker.sent == ["good"]
+    assert broker.sent == ["good", "trainer.train_adapter {}"]
     with database.unit_of_work() as session:
-        assert [row.kind for row in session.exec(select(OutboxRow)).all()] == ["parked"]
+        assert [(row.kind, row.key) for row in session.exec(select(OutboxRow)).all()] == [("parked", "too large")]
+    assert relay.relay_once() == 0
 
 
 def test_while_one_worker_sends_no_other_of_its_stage_overtakes_it(

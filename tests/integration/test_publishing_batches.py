@@ -7,11 +7,14 @@ import json
 from collections import Counter
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, KafkaAdminClient
 
-from infra.publishing import AsyncKafkaPublisher
+from infra.local.topics import LARGEST, create_topics
+from infra.publishing import AsyncKafkaPublisher, KafkaPublisher
 from matrix.errors import BrokerUnavailable, MessageTooLarge, Overloaded
-from matrix.messages.base import MAX_RECORD_BYTES
+from matrix.messages.base import MAX_BATCH_BYTES, MAX_RECORD_BYTES
 from matrix.ports import OutgoingMessage
 from matrix.topics import FEEDBACK_RECEIVED
 from tests.conftest import StackUnderTest
@@ -96,3 +99,49 @@ async def test_a_failure_reaches_every_caller_and_frees_the_buffer(stack: StackU
             *(publisher.publish_each([message(number)]) for number in range(50)), return_exceptions=True
         )
         assert [type(one[0]) if isinstance(one, list) else one for one in failed] == [BrokerUnavailable] * 50
+
+
+def limit_records(kafka: str, largest_bytes: int) -> None:
+    """As a topic has it that somebody else made."""
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.alter_configs([ConfigResource("TOPIC", FEEDBACK_RECEIVED.name, {LARGEST: str(largest_bytes)})])
+    admin.close()
+
+
+async def test_the_largest_messages_go_through_and_are_read(stack: StackUnderTest) -> None:
+    publisher = AsyncKafkaPublisher(stack.servers.kafka)
+    await publisher.start()
+    await publisher.publish([message(1, size=3 << 19)])
+    await publisher.stop()
+    relayed = KafkaPublisher(stack.servers.kafka)
+    await asyncio.to_thread(
+        relayed.publish, [message(2, size=3 << 19), message(3), message(4, size=MAX_RECORD_BYTES - 99)]
+    )
+    relayed.close()
+    assert sorted(number for record in read(stack.servers.kafka) for number in record) == [1, 2, 3, 4]
+    reader = AIOKafkaConsumer(  # as the workers read
+        FEEDBACK_RECEIVED.name, bootstrap_servers=stack.servers.kafka, auto_offset_reset="earliest"
+    )
+    await reader.start()
+    found = [json.loads((await asyncio.wait_for(reader.getone(), 20)).value)["n"] for _ in range(4)]
+    await reader.stop()
+    assert sorted(found) == [1, 2, 3, 4]
+
+
+def test_after_a_message_that_its_topic_does_not_take_others_are_sent(stack: StackUnderTest) -> None:
+    limit_records(stack.servers.kafka, 400_000)
+    publisher = KafkaPublisher(stack.servers.kafka)
+    with pytest.raises(MessageTooLarge):
+        publisher.publish([message(0, size=500_000)])
+    publisher.publish([message(KEYS)])
+    publisher.close()
+    assert read(stack.servers.kafka) == [[KEYS]]
+
+
+def test_topics_that_exist_take_larger_records_once_they_are_declared_again(stack: StackUnderTest) -> None:
+    limit_records(stack.servers.kafka, 400_000)
+    assert create_topics(stack.servers.kafka) == []
+    admin = KafkaAdminClient(bootstrap_servers=stack.servers.kafka)
+    found = admin.describe_configs([ConfigResource("TOPIC", FEEDBACK_RECEIVED.name, [LARGEST])])
+    admin.close()
+    assert found["topic"][FEEDBACK_RECEIVED.name][LARGEST]["value"] == str(MAX_BATCH_BYTES)
