@@ -18,13 +18,12 @@ from ingest.consent import feedback_without_words
 from ingest.privacy import Privacy
 from ingest.steps import Key
 from ingest.tensorzero import METRICS, FeedbackRequest, to_event
-from matrix.messages.base import FIRST_YEAR, LAST_YEAR
+from matrix.messages.base import FIRST_YEAR, LAST_YEAR, unstorable
 from matrix.messages.feedback import MAX_TEXT, FeedbackEvent, FeedbackKind
 
 BIG_CHARACTERS = 4_000  # of a text: redacting it is done in a thread
 MAX_TAGS, MAX_NAME, MAX_TAG = 32, 128, 256  # as FeedbackEvent has them
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-NUL = "\x00"
+CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # with halves of surrogate pairs, which nothing stores
 SAYS_NOTHING = frozenset({FeedbackKind.REGENERATE, FeedbackKind.COPY, FeedbackKind.ABANDON})
 SAYS_TEXT = frozenset({FeedbackKind.EDIT, FeedbackKind.COMMENT, FeedbackKind.FOLLOW_UP})
 
@@ -100,7 +99,7 @@ class Offers:
             return f'"kind":"rating","value":{value!r}' if 1 <= value <= 5 else None
         if kind in SAYS_NOTHING and value is None:
             return f'"kind":"{kind.value}"'
-        if kind in SAYS_TEXT and isinstance(value, str) and 0 < len(value) <= MAX_TEXT and NUL not in value:
+        if kind in SAYS_TEXT and isinstance(value, str) and 0 < len(value) <= MAX_TEXT and unstorable(value) is None:
             return f'"kind":"{kind.value}","text":{quoted(self._privacy.fitted(value, MAX_TEXT))}'
         return None
 

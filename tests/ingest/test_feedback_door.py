@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -187,6 +188,25 @@ def test_an_event_of_a_batch_that_is_not_acknowledged_has_the_batch_sent_again(
     assert (answer.status_code, statuses(answer)) == (503, ["pending_match", "try_again"])
     gateway.publisher.refused = set()
     assert statuses(client.post("/v1/feedback/batch", json=sent)) == ["duplicate", "pending_match"]
+
+
+HALF = "half a pair \ud83d"  # a client that cut a text between the two halves of an emoji
+
+
+@pytest.mark.parametrize(
+    "bad", [{"metric_name": "comment", "value": HALF}, {"tags": {HALF: "x"}}, {"tags": {"x": HALF}}]
+)
+def test_half_a_surrogate_pair_is_refused_and_costs_no_neighbour(
+    gateway: FeedbackGateway, client: httpx.Client, bad: dict[str, Any]
+) -> None:
+    def post(path: str, sent: object) -> httpx.Response:
+        return client.post(path, content=json.dumps(sent).encode())
+
+    assert post("/v1/feedback", body("bad") | bad).status_code == 422
+    for _ in range(2):  # once more: what was taken before is compared with
+        answer = post("/v1/feedback/batch", [body("good"), body("bad") | bad])
+        assert statuses(answer)[1] == "refused"
+    assert [event.event_id for event in gateway.events()] == ["good", "good"]
 
 
 def test_a_key_that_sends_too_fast_is_told_when_to_come_back(database: Database, clock: FakeClock) -> None:

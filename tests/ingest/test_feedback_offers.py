@@ -21,10 +21,12 @@ AT = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 KEY = ("north", "e1")
 OFFERS = Offers(PRIVACY)
 
-words = st.text(max_size=40) | st.sampled_from(
-    ["", "x" * 300, "call 020 7946 0958", "anna@example.com", "a\x00b", "é\n"]
+words = st.text(st.characters(codec=None), max_size=40) | st.sampled_from(  # codec=None: with halves of surrogate pairs
+    ["", "x" * 300, "call 020 7946 0958", "anna@example.com", "a\x00b", "é\n", "half \ud83d", "\udc8a half"]
 )
-names = st.sampled_from(["user_id", "surface", "a" * 129, "", "x\ty", "anna@example.com", "\x7f"]) | st.text(max_size=8)
+names = st.sampled_from(["user_id", "surface", "a" * 129, "", "x\ty", "anna@example.com", "\x7f", "\ud83d"]) | st.text(
+    st.characters(codec=None), max_size=8
+)
 values = st.one_of(
     st.none(), st.booleans(), st.integers(-1, 7), st.floats(), words, st.sampled_from([1.0, 5, 1e22, 10**30, 4.25])
 )
