@@ -27,7 +27,7 @@ from ingest.offers import BIG_CHARACTERS, event_of
 from ingest.repository_known import KnownReader
 from ingest.words import words_of
 from matrix.errors import InvalidInput, NotFound
-from matrix.messages.base import DEFAULT_TENANT
+from matrix.messages.base import DEFAULT_TENANT, Identifier
 from matrix.messages.completion import CompletionServed
 from matrix.results import DeadLetter
 from matrix.topics import COMPLETION_SERVED
@@ -100,14 +100,14 @@ async def _redacted(gateway: Gateway, completion: CompletionServed) -> Completio
 
 
 def _add_views(api: FastAPI, gateway: Gateway, recent: Recent) -> None:
-    @api.get("/v1/counts", tags=["views"])
+    @api.get("/v1/counts", tags=["views"], responses=problems(401, 403, 429, 503))
     def counts(principal: Annotated[Principal, Depends(require(Scope.VIEW))]) -> dict[str, Any]:
         """What became of all feedback of the key's tenant: received = accepted + duplicate + dead + pending."""
         return service.counts(gateway.database, principal.tenant)
 
-    @api.get("/v1/feedback/{event_id:path}", tags=["feedback"], responses=problems(401, 403, 429, 503))
+    @api.get("/v1/feedback/{event_id:path}", tags=["feedback"], responses=problems(401, 403, 404, 422, 429, 503))
     def feedback_status(
-        event_id: str, principal: Annotated[Principal, Depends(require(Scope.VIEW, Scope.FEEDBACK))]
+        event_id: Identifier, principal: Annotated[Principal, Depends(require(Scope.VIEW, Scope.FEEDBACK))]
     ) -> dict[str, Any]:
         """What became of an event: received, matched, pending, or set aside with the reason."""
         found = service.find_feedback(gateway.database, principal.tenant, event_id)

@@ -18,6 +18,7 @@ from infra.http import problem, require
 from ingest import policy_servers
 from ingest.chat_request import ChatRequest
 from ingest.exchange import Caller, Exchange, begin
+from ingest.feedback_schema import problems
 from ingest.gateway import Gateway
 from ingest.policy_servers import PolicyServerRefused
 from ingest.streaming import StreamedCompletion
@@ -28,12 +29,20 @@ from matrix.messages.gate import RouteChanged
 def add_routes(api: FastAPI, gateway: Gateway) -> None:
     """POST /v1/chat/completions and GET /v1/models."""
 
-    @api.get("/v1/models", dependencies=[Depends(require(Scope.CHAT))], tags=["chat"])
+    refusals = problems(401, 403, 429, 503)
+
+    @api.get("/v1/models", dependencies=[Depends(require(Scope.CHAT))], tags=["chat"], responses=refusals)
     async def models() -> dict[str, Any]:
         """Every `policy@alias` with the adapters behind it."""
         return {"object": "list", "data": [_card(name, route) for name, route in gateway.routes.routes().items()]}
 
-    @api.post("/v1/chat/completions", response_class=JSONResponse, response_model=None, tags=["chat"])
+    @api.post(
+        "/v1/chat/completions",
+        response_class=JSONResponse,
+        response_model=None,
+        tags=["chat"],
+        responses=refusals | problems(400, 404, 413, 422),
+    )
     async def complete(
         body: ChatRequest,
         principal: Annotated[Principal, Depends(require(Scope.CHAT))],

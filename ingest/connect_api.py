@@ -21,6 +21,7 @@ from infra.access import Principal, Scope
 from infra.http import problem, require
 from ingest.connectors.items import Connector, Delivery, Message, Outcome, Refused, Taken
 from ingest.consent import completion_without_words, feedback_without_words
+from ingest.feedback_schema import problems
 from ingest.gateway import Gateway
 from ingest.privacy import Privacy
 from matrix.errors import InvalidInput, NotFound
@@ -42,7 +43,11 @@ def add_routes(api: FastAPI, gateway: Gateway, connectors: Mapping[str, Connecto
 
     described = f"Take one item or a list, as its service sends them. Connectors: {', '.join(connectors)}."
 
-    @api.post("/v1/connect/{connector}", status_code=ACCEPTED, tags=["connect"], description=described)
+    refusals = problems(400, 401, 403, 404, 413, 422, 429, 503)
+
+    @api.post(
+        "/v1/connect/{connector}", status_code=ACCEPTED, tags=["connect"], description=described, responses=refusals
+    )
     async def connect(
         request: Request,
         connector: str,

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from sqlmodel import Session
@@ -29,12 +30,21 @@ from matrix.errors import InvalidInput, NotFound
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent, Position
 from matrix.results import DeadLetter, Ok
-from matrix.topics import FEEDBACK_RECEIVED
+from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
 
 M = TypeVar("M", FeedbackEvent, CompletionServed)
 MOST = 1000  # letters that one call may handle
 SHOWN = 300  # characters of a payload in a list
 REPLAYED, DROPPED = "replayed", "dropped"
+
+
+class LetterTopic(StrEnum):
+    """Where letters come from."""
+
+    FEEDBACK = FEEDBACK_RECEIVED.name
+    COMPLETIONS = COMPLETION_SERVED.name
+
+
 NOT_FIXABLE = frozenset({"tenant", "consent"})  # whose an event is, and what its person allowed, are not an operator's
 NOT_REPLAYABLE = "its payload was shortened or withheld: it can only be sent again by its sender"
 

@@ -14,7 +14,8 @@ from pydantic import AwareDatetime, Field
 from infra.access import Principal, Scope
 from infra.http import require
 from ingest import dead_letters
-from ingest.dead_letters import MOST, Replay
+from ingest.dead_letters import MOST, LetterTopic, Replay
+from ingest.feedback_schema import problems
 from ingest.gateway import Gateway
 from ingest.repository_letters import Selection
 from ingest.steps import Reason
@@ -24,6 +25,7 @@ from matrix.messages.base import Value
 Viewer = Annotated[Principal, Depends(require(Scope.VIEW))]
 Operator = Annotated[Principal, Depends(require(Scope.OPERATE))]
 LetterId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+REFUSALS = problems(400, 401, 403, 404, 413, 422, 429, 503)
 
 
 class Wanted(Value):
@@ -31,7 +33,7 @@ class Wanted(Value):
 
     ids: tuple[LetterId, ...] | None = Field(default=None, min_length=1, max_length=MOST)
     reason: Reason | None = None
-    topic: Annotated[str, Field(max_length=128)] | None = None
+    topic: LetterTopic | None = None
     since: AwareDatetime | None = None
     limit: int = Field(default=MOST, ge=1, le=MOST)
 
@@ -53,24 +55,24 @@ def add_routes(api: FastAPI, gateway: Gateway) -> None:
     """Looking and handling."""
     _add_views(api, gateway)
 
-    @api.post("/v1/dead-letters/replay", tags=["dead letters"])
+    @api.post("/v1/dead-letters/replay", tags=["dead letters"], responses=REFUSALS)
     def replay(body: WantedAgain, principal: Operator) -> dict[str, Any]:
         """Judge letters again, after `set` has mended fields (null takes one out); each event counts once."""
         how = Replay(gateway.privacy, gateway.limits, body.set, principal.actor)
         return dead_letters.replay(gateway.database, body.of(principal), how, gateway.clock.now())
 
-    @api.post("/v1/dead-letters/drop", tags=["dead letters"])
+    @api.post("/v1/dead-letters/drop", tags=["dead letters"], responses=REFUSALS)
     def drop(body: Wanted, principal: Operator) -> dict[str, Any]:
         """Forget what letters say; they stay counted as dead."""
         return dead_letters.drop(gateway.database, body.of(principal), gateway.clock.now(), by=principal.actor)
 
 
 def _add_views(api: FastAPI, gateway: Gateway) -> None:
-    @api.get("/v1/dead-letters", tags=["dead letters"])
+    @api.get("/v1/dead-letters", tags=["dead letters"], responses=REFUSALS)
     def list_dead_letters(
         principal: Viewer,
         reason: Reason | None = None,
-        topic: Annotated[str | None, Query(max_length=128)] = None,
+        topic: LetterTopic | None = None,
         since: AwareDatetime | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
     ) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def _add_views(api: FastAPI, gateway: Gateway) -> None:
         wanted = Selection(principal.tenant, reason, topic, since, None, limit)
         return {"dead_letters": dead_letters.listed(gateway.database, wanted)}
 
-    @api.get("/v1/dead-letters/{letter_id}", tags=["dead letters"])
-    def show_dead_letter(letter_id: str, principal: Viewer) -> dict[str, Any]:
+    @api.get("/v1/dead-letters/{letter_id}", tags=["dead letters"], responses=REFUSALS)
+    def show_dead_letter(letter_id: LetterId, principal: Viewer) -> dict[str, Any]:
         """One letter with its payload as it is kept: redacted."""
         return dead_letters.show(gateway.database, principal.tenant, letter_id)

@@ -67,7 +67,8 @@ RESULTS: dict[str, Any] = {
 REFUSALS = {
     400: "not JSON",
     401: "no key, or an unknown one",
-    403: "a key without the scope `feedback`",
+    403: "a key without the scope",
+    404: "nothing has this name",
     409: "the id is taken by another body",
     413: "over the limit of a body",
     422: "a field that does not fit; `errors` names it and the rule",
@@ -100,7 +101,7 @@ def _resolved(value: Any, named: dict[str, Any]) -> Any:
 def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
     """Responses in problem details (RFC 9457)."""
     content = {"application/problem+json": {"schema": PROBLEM}}
-    return {code: {"description": REFUSALS[code], "content": content} for code in codes or REFUSALS}
+    return {code: {"description": REFUSALS[code], "content": content} for code in codes}
 
 
 def json_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ ONE: dict[str, Any] = {
     "responses": {
         200: _answer(VALID, "a dryrun: it would be taken", {"feedback_id": "click-4711", "status": "valid"}),
         202: _answer(TAKEN, "durable", {"feedback_id": "click-4711", "status": "matched"}),
-        **problems(),
+        **problems(400, 401, 403, 409, 413, 422, 429, 503),
     },
     "openapi_extra": {"requestBody": json_body(_REQUEST, EXAMPLES), "parameters": [_IDEMPOTENCY_KEY]},
 }

@@ -21,6 +21,7 @@ from infra.access import Principal, Scope
 from infra.database import Database
 from infra.http import require
 from ingest import repository, service
+from ingest.feedback_schema import problems
 from ingest.gateway import Gateway
 from matrix import metrics
 from matrix.topics import FEEDBACK_RECEIVED
@@ -31,7 +32,7 @@ Sample = tuple[tuple[str, ...], float]
 def add_routes(api: FastAPI, gateway: Gateway) -> None:
     """The scrape."""
 
-    @api.get("/metrics", tags=["views"], response_class=Response)
+    @api.get("/metrics", tags=["views"], response_class=Response, responses=problems(401, 403, 429, 503))
     def scrape(principal: Annotated[Principal, Depends(require(Scope.VIEW))]) -> Response:
         """Metrics for Prometheus."""
         tenant = None if Scope.ADMIN in principal.scopes else principal.tenant

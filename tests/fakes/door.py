@@ -15,6 +15,7 @@ from infra.direct import DirectProtocol
 from infra.limits import RateLimits
 from ingest.app import assemble
 from ingest.gateway import Gateway
+from ingest.routes import RouteTable
 from matrix.messages.feedback import FeedbackEvent
 from tests.fakes.clock import FakeClock
 from tests.fakes.privacy import PRIVACY
@@ -28,7 +29,7 @@ class FeedbackGateway:
     """The application with a publisher that keeps what it is given."""
 
     def __init__(self, database: Database, clock: FakeClock, limits: RateLimits | None = None) -> None:
-        self.publisher, self.keys = FakeAsyncPublisher(), AccessKeys(database, clock)
+        self.publisher, self.keys, self.routes = FakeAsyncPublisher(), AccessKeys(database, clock), RouteTable()
         numbers = itertools.count(1)
         gateway = Gateway(
             publisher=self.publisher,
@@ -38,6 +39,7 @@ class FeedbackGateway:
             policy_server_urls=(),
             random_bytes=lambda size: next(numbers).to_bytes(size),
             privacy=PRIVACY,
+            routes=self.routes,
         )
         self.app: FastAPI = assemble(gateway, keys=self.keys, max_body_bytes=LIMIT_BYTES, limits=limits)
 
