@@ -112,6 +112,9 @@ class AsyncKafkaPublisher:
     """For an event loop. Payloads of one key stay in order: the key decides the partition, and a partition has one
     record under way. Nothing is dropped: a call returns when every in-sync replica has all of it, and a buffer that
     is full refuses the call before any of it is taken.
+
+    Records carry no sequence numbers: one that is given up (its partition's leader was away too long, or it is too
+    large) would leave a gap that the broker refuses to go on after. A record that arrives twice counts once.
     """
 
     def __init__(
@@ -131,7 +134,6 @@ class AsyncKafkaPublisher:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             acks="all",
-            enable_idempotence=True,
             linger_ms=0,
             max_request_size=MAX_BATCH_BYTES,
             request_timeout_ms=int(TIMEOUT_S * 1000),

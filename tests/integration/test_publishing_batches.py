@@ -128,14 +128,22 @@ async def test_the_largest_messages_go_through_and_are_read(stack: StackUnderTes
     assert sorted(found) == [1, 2, 3, 4]
 
 
-def test_after_a_message_that_its_topic_does_not_take_others_are_sent(stack: StackUnderTest) -> None:
+async def test_what_a_topic_does_not_take_is_too_large_and_fails_no_other(stack: StackUnderTest) -> None:
     limit_records(stack.servers.kafka, 400_000)
-    publisher = KafkaPublisher(stack.servers.kafka)
+    publisher, relayed = AsyncKafkaPublisher(stack.servers.kafka), KafkaPublisher(stack.servers.kafka)
+    await publisher.start()
+    outcomes = await asyncio.gather(
+        *(publisher.publish([message(number * KEYS, size=size)]) for number, size in enumerate((9, 500_000, 9))),
+        return_exceptions=True,
+    )
+    await publisher.publish([message(3 * KEYS)])
+    await publisher.stop()
+    assert [type(outcome) for outcome in outcomes] == [type(None), MessageTooLarge, type(None)]
     with pytest.raises(MessageTooLarge):
-        publisher.publish([message(0, size=500_000)])
-    publisher.publish([message(KEYS)])
-    publisher.close()
-    assert read(stack.servers.kafka) == [[KEYS]]
+        await asyncio.to_thread(relayed.publish, [message(4 * KEYS, size=500_000)])
+    await asyncio.to_thread(relayed.publish, [message(5 * KEYS)])
+    relayed.close()
+    assert [number // KEYS for record in read(stack.servers.kafka) for number in record] == [0, 2, 3, 5]
 
 
 def test_topics_that_exist_take_larger_records_once_they_are_declared_again(stack: StackUnderTest) -> None:
