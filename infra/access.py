@@ -5,9 +5,12 @@ An actor is a person (or a service) and has one spelling: where two people must 
 
 from __future__ import annotations
 
+import re
 import secrets
+import threading
 import unicodedata
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,10 +27,13 @@ from matrix.messages.base import DEFAULT_TENANT, TenantName
 from matrix.ports import Clock
 
 PREFIX = "plb_"
+FORM = re.compile(PREFIX + "[A-Za-z0-9_-]{43}")  # of 32 random bytes; anything else was never a key
 REMEMBERED = timedelta(seconds=2)  # a key found good is not looked up again for this long; nor is its revocation seen
 BELIEVED_AWAY = timedelta(minutes=5)  # so long it is believed while the database that would know does not answer
 REMEMBER_MOST = 10_000
 ACTORS_LOCK = 0x6163746F  # PostgreSQL's advisory locks are numbers; this is this file's
+THREADS, MOST_WAITING = 4, 100  # that ask about keys, and keys that wait for an answer
+NO_KEY = "the key is unknown, expired or revoked"
 _TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 
 
@@ -89,6 +95,8 @@ class AccessKeys:
         self._database, self._clock = database, clock
         # With until when nobody is asked again, and until when it is believed while nobody answers.
         self._found: dict[str, tuple[Principal, datetime, datetime]] = {}
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="keys")
+        self._room = threading.BoundedSemaphore(MOST_WAITING)
 
     def create(self, actor: str, scopes: Iterable[Scope], *, tenant: str = DEFAULT_TENANT) -> str:
         """A new key; the only time it is seen. InvalidInput for a name that is another's but for its spelling."""
@@ -127,6 +135,8 @@ class AccessKeys:
         """Whose key this is; AccessDenied for none, an unknown, an expired or a revoked one."""
         if not key:
             raise AccessDenied(scope="any", reason="no key was sent: use the header 'Authorization: Bearer <key>'")
+        if FORM.fullmatch(key) is None:  # the database need not be asked
+            raise AccessDenied(scope="any", reason=NO_KEY)
         sha256, now = digest_bytes(key.encode(errors="replace")), self._clock.now()
         remembered = self._found.get(sha256)
         if remembered is not None and now < remembered[1]:
@@ -151,6 +161,18 @@ class AccessKeys:
         ends = [] if expires_at is None else [expires_at]
         self._found[sha256] = (principal, min([now + REMEMBERED, *ends]), min([now + BELIEVED_AWAY, *ends]))
         return principal
+
+    def check_soon(self, key: str) -> Future[Principal]:
+        """The same in a thread that does nothing else: a database that hangs holds up no other work of the process.
+
+        DatabaseUnavailable where too many keys wait already. A wait that is given up keeps its place until the
+        database has answered, so what waits is bounded however long it hangs.
+        """
+        if not self._room.acquire(blocking=False):
+            raise DatabaseUnavailable(f"{MOST_WAITING} keys wait for an answer already")
+        asked = self._threads.submit(self.check, key)
+        asked.add_done_callback(lambda _: self._room.release())
+        return asked
 
     def believed(self, key: str) -> Principal | None:
         """Whose key this was a few minutes ago, for while the database is asked or does not answer.
@@ -202,6 +224,6 @@ class AccessKeys:
         with self._database.unit_of_work() as session:
             row = session.exec(select(ApiKeyRow).where(*valid)).one_or_none()
         if row is None or (row.expires_at is not None and row.expires_at <= now):
-            raise AccessDenied(scope="any", reason="the key is unknown, expired or revoked")
+            raise AccessDenied(scope="any", reason=NO_KEY)
         scopes = frozenset(Scope(scope) for scope in row.scopes)
         return Principal(row.actor, scopes, row.tenant, row.key_id), row.expires_at

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg.errors import ReadOnlySqlTransaction, UndefinedTable
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
@@ -18,16 +18,24 @@ from matrix.errors import DatabaseUnavailable, InvalidInput
 POOL_SIZE = 5  # a process has a handful of threads that write; PostgreSQL's default limit is 100 connections
 
 READING_TIMEOUT_MS = 1000
+CONNECT_S = 5
+SILENT_S = 20  # a peer that acknowledges nothing for so long is gone: a host that vanished sends no reset
+STATEMENT_S = 300.0  # of a worker; a batch waits for its turn (D-009), and a statement that takes longer is stuck
 
 
 class Database:
     """A process's way to PostgreSQL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, statement_s: float = STATEMENT_S) -> None:
         try:
             # Parameters are people's words: they must not enter an error's text, which goes to logs.
             self.engine = create_engine(
-                url, pool_pre_ping=True, pool_size=POOL_SIZE, pool_recycle=1800, hide_parameters=True
+                url,
+                pool_pre_ping=True,
+                pool_size=POOL_SIZE,
+                pool_recycle=1800,
+                hide_parameters=True,
+                connect_args=_patience(make_url(url), statement_s),
             )
         except ArgumentError:
             remedy = "a URL such as postgresql+psycopg://user:password@host:5432/name"
@@ -77,6 +85,17 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+def _patience(url: URL, statement_s: float) -> dict[str, Any]:
+    """What libpq waits for and how long; what the deployment's URL says itself stays."""
+    limits = {
+        "connect_timeout": CONNECT_S,
+        "tcp_user_timeout": SILENT_S * 1000,
+        "keepalives_idle": SILENT_S // 2,
+        "options": f"-c statement_timeout={int(statement_s * 1000)}",
+    }
+    return {name: limit for name, limit in limits.items() if name not in url.query}
 
 
 def _first_line(error: DBAPIError) -> str:

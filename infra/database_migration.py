@@ -23,6 +23,7 @@ def migrate(database: Database) -> str:
     config.set_main_option("script_location", str(MIGRATIONS))
     try:
         with database.engine.begin() as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # a large table takes what it takes
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from infra.access import AccessKeys, Principal, Scope, ensure_scope
+from infra.access import FORM, AccessKeys, Principal, Scope, ensure_scope
 from infra.limits import RateLimits
 from matrix import errors
 
@@ -140,15 +140,18 @@ def require(scope: Scope, *others: Scope) -> Callable[..., Awaitable[Principal]]
 async def authenticate(keys: AccessKeys, key: str | None) -> Principal:
     """Whose key this is; the database is asked in a thread, by one request for all that come with a key seen lately."""
     principal = keys.remembered(key) if key else None
-    if principal is not None or key is None:
-        return principal or keys.authenticate(None)
+    if principal is not None:
+        return principal
+    if key is None or FORM.fullmatch(key) is None:
+        return keys.authenticate(key)  # which refuses it without asking
     principal = keys.believed(key)
     patience_s = NEW_KEY_PATIENCE_S if principal is None else KEY_PATIENCE_S
     try:
-        return await asyncio.wait_for(asyncio.to_thread(keys.check, key), patience_s)
-    except TimeoutError:
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(keys.check_soon(key))), patience_s)
+    except (TimeoutError, errors.DatabaseUnavailable) as error:
         if principal is None:
-            raise errors.DatabaseUnavailable(f"no answer about the key within {patience_s:g} s") from None
+            reason = str(error) or f"no answer about the key within {patience_s:g} s"
+            raise errors.DatabaseUnavailable(reason) from None
     return principal
 
 

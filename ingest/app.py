@@ -41,6 +41,7 @@ YOUNG_OBJECTS = 10_000  # between two looks of the collector: some dozen request
 # A stream holds its connection for as long as it is read; how many wait is for the policy servers to limit.
 POLICY_SERVER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 RATES_EVERY_S = 10.0
+STATEMENT_S = 30.0  # nobody waits longer for a view
 
 
 def serve(settings: IngestSettings, *, host: str, port: int) -> None:
@@ -71,7 +72,7 @@ def work(settings: IngestSettings) -> None:
 
 def build_gateway(settings: IngestSettings) -> FastAPI:
     """The gateway with its connections, which the application's lifespan opens and closes."""
-    database = Database(settings.database_url.get_secret_value())
+    database = Database(settings.database_url.get_secret_value(), statement_s=STATEMENT_S)
     publisher = AsyncKafkaPublisher(settings.kafka)
     clock = SystemClock()
     gateway = Gateway(

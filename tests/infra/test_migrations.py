@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 import pytest
@@ -14,9 +15,10 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlmodel import SQLModel
 
 from infra.database import Database
-from infra.database_migration import MIGRATIONS, migrate
+from infra.database_migration import LOCK, MIGRATIONS, migrate
 from ingest.outcomes import letter_id
 from matrix.messages.feedback import Position
+from tests.fakes.waiting import until
 
 PACKAGES = ("infra", "ingest", "scorer", "trainer", "registry")
 
@@ -47,6 +49,19 @@ def test_revisions_make_exactly_the_declared_tables(empty: Database) -> None:
         options = {"include_schemas": True, "include_name": lambda name, kind, _: kind != "schema" or name in PACKAGES}
         found = compare_metadata(MigrationContext.configure(connection, opts=options), SQLModel.metadata)
     assert found == []
+
+
+def test_a_migration_takes_what_it_takes(empty: Database) -> None:
+    hurried = Database(empty.engine.url.render_as_string(hide_password=False), statement_s=0.5)
+    waits = text("SELECT max(now() - query_start) > '0.7s' FROM pg_stat_activity WHERE wait_event = 'advisory'")
+    with ThreadPoolExecutor(1) as threads, empty.engine.connect() as holder, empty.engine.connect() as watcher:
+        watcher.execution_options(isolation_level="AUTOCOMMIT")
+        holder.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        migrated = threads.submit(migrate, hurried)
+        until(lambda: migrated.done() or watcher.execute(waits).scalar(), "a migration that waits for its turn")
+        holder.rollback()
+        assert migrated.result()
+    hurried.close()
 
 
 def test_every_stage_owns_one_schema(empty: Database) -> None:
