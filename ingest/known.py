@@ -35,6 +35,11 @@ class _Question:
     completions: set[Key] = field(default_factory=set)
     waiting: list[asyncio.Future[Known | None]] = field(default_factory=list)
 
+    def answer(self, known: Known | None) -> None:
+        for one in self.waiting:
+            if not one.done():  # whoever asked may have gone
+                one.set_result(known)
+
 
 class Lookup:
     """Collects the questions of many requests into one query in a thread."""
@@ -66,15 +71,17 @@ class Lookup:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _ask_on(self) -> None:
-        """Question after question until nobody waits."""
-        await asyncio.sleep(0)  # what arrives in this turn of the loop goes along
-        while self._next.waiting:
-            question, self._next = self._next, _Question()
-            known = await self._answered(question)
-            for answer in question.waiting:
-                if not answer.done():  # whoever asked may have gone
-                    answer.set_result(known)
-        self._asking = None
+        """Question after question until nobody waits; what ends it early leaves nobody waiting either."""
+        question = self._next
+        try:
+            await asyncio.sleep(0)  # what arrives in this turn of the loop goes along
+            while self._next.waiting:
+                question, self._next = self._next, _Question()
+                question.answer(await self._answered(question))
+        finally:
+            for left in (question, self._next):
+                left.answer(None)
+            self._next, self._asking = _Question(), None
 
     async def _answered(self, question: _Question) -> Known | None:
         loop = asyncio.get_running_loop()

@@ -25,7 +25,7 @@ class Table:
     """A database of ids that can be away, or be held up."""
 
     def __init__(self, known: Known = NOTHING) -> None:
-        self.known, self.away = known, False
+        self.known, self.away, self.broken = known, False, False
         self.asked: list[tuple[list[Key], list[Key]]] = []
         self.was_asked, self.goes_on = threading.Event(), threading.Event()
         self.goes_on.set()
@@ -36,6 +36,8 @@ class Table:
         self.goes_on.wait(20)
         if self.away:
             raise DatabaseUnavailable("the fake database is away")
+        if self.broken:
+            raise ZeroDivisionError
         return self.known
 
 
@@ -70,6 +72,22 @@ async def test_a_database_that_is_away_costs_the_status_and_not_the_event() -> N
     assert await taker.take([offer("e2")]) == [Status.ACCEPTED]
     assert len(table.asked) == 1  # it is left alone for a while
     assert await taker.take([offer("e1")]) == [Status.DUPLICATE]  # memory knows
+    assert len(publisher.messages) == 3
+
+
+async def test_a_query_that_breaks_costs_the_status_and_leaves_nobody_waiting() -> None:
+    table = Table()
+    table.broken = True
+    table.goes_on.clear()
+    taker, publisher = intake(table)
+    first = asyncio.create_task(taker.take([offer("e1")]))
+    assert await asyncio.to_thread(table.was_asked.wait, 20)
+    second = asyncio.create_task(taker.take([offer("e2")]))  # asks while the first is under way
+    await asyncio.sleep(0)
+    table.goes_on.set()
+    assert await asyncio.wait_for(asyncio.gather(*(first, second)), 20) == [[Status.ACCEPTED]] * 2
+    table.broken = False
+    assert await asyncio.wait_for(taker.take([offer("e3")]), 20) == [Status.PENDING_MATCH]
     assert len(publisher.messages) == 3
 
 
