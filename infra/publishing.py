@@ -10,6 +10,7 @@ its partition's last one was acknowledged.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ from infra.partitioning import partition_of
 from matrix.errors import BrokerUnavailable, MessageTooLarge, Overloaded, Transient
 from matrix.messages.base import MAX_BATCH_BYTES, MAX_RECORD_BYTES
 from matrix.ports import OutgoingMessage
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
 RECORD_BYTES = 256 << 10  # a record that has reached this takes no more; a single payload may be larger
@@ -235,9 +238,16 @@ class AsyncKafkaPublisher:
                 taken = _take(lane.waiting)
                 self._last_flushed += sum(len(one.payloads) for one in taken)
                 lane.sending = asyncio.get_running_loop().create_task(self._send_taken(lane, taken))
+                lane.sending.add_done_callback(_ended)
 
     async def _send_taken(self, lane: _Lane, taken: list[_Waiting]) -> None:
-        outcome = await self._send(lane, [payload for one in taken for payload in one.payloads])
+        outcome: Outcome = BrokerUnavailable("the client of the broker broke; the log says more")
+        try:
+            outcome = await self._send(lane, [payload for one in taken for payload in one.payloads])
+        finally:  # whatever happened, callers are answered and the lane goes on
+            self._settle(lane, taken, outcome)
+
+    def _settle(self, lane: _Lane, taken: list[_Waiting], outcome: Outcome) -> None:
         if isinstance(outcome, Transient):  # those behind would wait as long again for the same answer
             taken, lane.waiting = taken + lane.waiting, []
         for one in taken:
@@ -260,6 +270,11 @@ class AsyncKafkaPublisher:
         except (AsyncKafkaError, TimeoutError) as error:
             return BrokerUnavailable(f"kafka at {self._bootstrap}: {error or 'no answer in time'}")
         return None
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a record was not sent", exc_info=error)
 
 
 def _take(waiting: list[_Waiting]) -> list[_Waiting]:
