@@ -54,6 +54,13 @@ def read_completions(
     service.receive_completions(database, arrivals, now)
 
 
+def sweep(database: Database, clock: Clock, settings: IngestSettings) -> int:
+    """Give up on what waits too long and delete what is kept too long; returns how many rows."""
+    now = clock.now()
+    given_up = service.sweep_waiting(database, now, settings.pending_ttl)
+    return given_up + tenants.sweep(database, now)
+
+
 def register(
     app: faust.App,
     database: Database,
@@ -73,12 +80,10 @@ def register(
         read_completions(database, clock, settings, privacy, batch)
         written()
 
-    def sweep() -> None:
-        now = clock.now()
-        given_up = service.give_up_waiting(database, now, settings.pending_ttl)
-        if tenants.sweep(database, now) or given_up:
+    def sweep_and_tell() -> None:
+        if sweep(database, clock, settings):
             written()
 
     batched_agent(app, [FEEDBACK_RECEIVED], feedback, name="ingest")
     batched_agent(app, [COMPLETION_SERVED], completions, name="ingest")
-    periodic(app, sweep, every_s=settings.sweep_every_s)
+    periodic(app, sweep_and_tell, every_s=settings.sweep_every_s)

@@ -30,6 +30,7 @@ from matrix.topics import FEEDBACK_RECEIVED
 
 STAGE = outcomes.STAGE
 SWEEP_MOST = 1000  # events that one transaction gives up on
+SWEEP_ROUNDS = 20  # transactions of one sweep; the next sweep goes on
 STATUS = {State.ACCEPTED: "matched", State.PENDING: "pending", State.DEAD: "set_aside"}
 
 
@@ -108,6 +109,17 @@ def give_up_waiting(database: Database, now: datetime, ttl: timedelta, *, tenant
         ]
         outcomes.set_aside(session, dead, now, again=True)
     return len(given_up)
+
+
+def sweep_waiting(database: Database, now: datetime, ttl: timedelta, *, tenant: str | None = None) -> int:
+    """The same while there is more than one transaction gives up on; returns how many events."""
+    given_up = 0
+    for _ in range(SWEEP_ROUNDS):
+        found = give_up_waiting(database, now, ttl, tenant=tenant)
+        given_up += found
+        if found < SWEEP_MOST:
+            break
+    return given_up
 
 
 def known(database: Database, events: Sequence[Key], completions: Sequence[Key]) -> Known:

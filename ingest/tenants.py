@@ -112,9 +112,7 @@ def sweep(database: Database, now: datetime) -> int:
 
 
 def _sweep_tenant(database: Database, tenant: str, now: datetime, retention: timedelta) -> int:
-    for _ in range(ROUNDS):
-        if service.give_up_waiting(database, now, retention, tenant=tenant) < service.SWEEP_MOST:
-            break
+    service.sweep_waiting(database, now, retention, tenant=tenant)
     deleted = 0
     for table in repository_retention.TABLES:
         age = max(retention, READ_AGAIN) if table == "deliveries" else retention

@@ -85,7 +85,8 @@ async def test_a_query_that_breaks_costs_the_status_and_leaves_nobody_waiting() 
     second = asyncio.create_task(taker.take([offer("e2")]))  # asks while the first is under way
     await asyncio.sleep(0)
     table.goes_on.set()
-    assert await asyncio.wait_for(asyncio.gather(*(first, second)), 20) == [[Status.ACCEPTED]] * 2
+    results = await asyncio.wait_for(asyncio.gather(*[first, second]), 20)
+    assert results == [[Status.ACCEPTED]] * 2
     table.broken = False
     assert await asyncio.wait_for(taker.take([offer("e3")]), 20) == [Status.PENDING_MATCH]
     assert len(publisher.messages) == 3

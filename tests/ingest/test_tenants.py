@@ -14,9 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra.access import AccessKeys, Scope
 from infra.database import Database
-from ingest import arrivals, metrics, service, tenants
+from ingest import agents, arrivals, metrics, service, tenants
 from ingest.app import assemble
 from ingest.gateway import Gateway
+from ingest.settings import IngestSettings
 from ingest.steps import AgeLimits
 from ingest.tenants_cli import commands
 from matrix.errors import InvalidInput
@@ -65,6 +66,17 @@ def fill(database: Database, tenant: str, events: int) -> None:
     service.receive_feedback(database, [arrivals.feedback(one, AT, AgeLimits(), PRIVACY) for one in batch], AT)
     served_ = record(COMPLETION_SERVED.name, offset, completion(tenant=tenant))
     service.receive_completions(database, [arrivals.completion(one, AT, AgeLimits(), PRIVACY) for one in served_], AT)
+
+
+def test_one_sweep_gives_up_on_all_that_waited_too_long(
+    database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "SWEEP_MOST", 2)
+    batch = record(FEEDBACK_RECEIVED.name, 0, [thumb(f"e{number}") for number in range(5)])
+    service.receive_feedback(database, [arrivals.feedback(one, AT, AgeLimits(), PRIVACY) for one in batch], AT)
+    clock.advance(AT - clock.now() + timedelta(days=31))
+    assert agents.sweep(database, clock, IngestSettings()) == 5
+    assert service.counts(database)["by_reason"] == {"unknown_completion": 5}
 
 
 def test_a_key_counts_and_finds_its_own_tenants_events_alone(database: Database, url: str, keys: AccessKeys) -> None:
