@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 SMALL_BYTES = 60_000  # below uvicorn's high-water mark, where it would pause reading
 LENGTH_DIGITS = 5
+HEAD_BYTES = 64 << 10  # of a request's first line and headers, by either way
+HEAD_TOO_LARGE = f"The request's first line and headers are over {HEAD_BYTES} bytes."
 JSON = "application/json"
 Headers = list[tuple[bytes, bytes]]  # names in lower case
 
@@ -66,9 +68,42 @@ class DirectProtocol(HttpToolsProtocol):
     """uvicorn's protocol with a shorter way for hot requests; a connection changes freely between the two."""
 
     _turn: _Turn | None = None
+    _in_head = _is_too_large = False
+    _read_bytes = 0  # of the present read
+    _first_bytes = _more_bytes = 0  # of the read in which the present head began, and of those after it
+
+    def data_received(self, data: bytes) -> None:
+        """Count what a head takes: the parser would hold any amount of it."""
+        self._read_bytes = len(data)
+        if self._in_head:
+            self._more_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._more_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self._is_too_large = True
+            self.send_400_response(HEAD_TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:
+        """The same, or that the head is too large; the connection ends."""
+        if not self._is_too_large:
+            super().send_400_response(msg)
+            return
+        head = b"content-type: text/plain\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(HEAD_TOO_LARGE)
+        self.transport.write(STATUS_LINE[431] + head + HEAD_TOO_LARGE.encode())
+        self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._in_head, self._first_bytes, self._more_bytes = True, self._read_bytes, 0
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Decide which way this request takes."""
+        self._in_head = False
+        if self._first_bytes + self._more_bytes > HEAD_BYTES:  # with what was read beside it
+            size_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            self._is_too_large = size_bytes > HEAD_BYTES
+            if self._is_too_large:
+                raise ValueError(HEAD_TOO_LARGE)  # which the parser tells as a request that it cannot read
         answer = self._hot()
         if answer is None:
             self._turn = None
@@ -91,6 +126,8 @@ class DirectProtocol(HttpToolsProtocol):
         answer = None if direct is None else direct.routes.get(self.url)
         if direct is None or answer is None or self.parser.get_method() != b"POST":
             return None
+        if self.flow.write_paused:
+            return None  # the client does not read its answers: uvicorn waits for it, and reads no more until it does
         alone = self.cycle is None or self.cycle.response_complete
         plain = self.parser.get_http_version() == "1.1" and not self.parser.should_upgrade()
         return answer if alone and plain and _is_small(self.headers, direct.max_body_bytes) else None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from infra.direct import Direct, DirectProtocol, Headers, Reply
+from infra.direct import HEAD_BYTES, Direct, DirectProtocol, Headers, Reply
 from tests.fakes.serving import served
 
 LIMIT = 1_000
+LARGE = 64 << 20  # more than the buffers of a connection hold
 
 
 def application() -> FastAPI:
@@ -25,7 +27,10 @@ def application() -> FastAPI:
     async def hot(request: Request) -> Response:
         return Response(b"asgi:" + await request.body(), 202)
 
-    api.state.direct = Direct({b"/hot": direct}, LIMIT)
+    async def large(headers: Headers, body: bytes) -> Reply:
+        return Reply(200, b"x" * LARGE)
+
+    api.state.direct = Direct({b"/hot": direct, b"/large": large}, LIMIT)
     return api
 
 
@@ -101,3 +106,47 @@ def test_a_client_that_hangs_up_or_talks_nonsense_harms_no_other(connection: soc
     connection.sendall(request(headers="Connection: close\r\n"))
     assert answers(connection, 1) == [(202, b"direct:x")]
     assert connection.recv(1) == b""
+
+
+def test_while_a_client_does_not_read_its_answers_requests_take_the_way_that_waits(connection: socket.socket) -> None:
+    connection.sendall(request(path="/large"))
+    stream = connection.makefile("rb")
+    assert b"200" in stream.readline()  # it is on its way, and most of it is still to be read
+    connection.sendall(request(b"second"))
+    while stream.readline().strip():
+        pass
+    assert len(stream.read(LARGE)) == LARGE
+    assert b"202" in stream.readline()
+    while stream.readline().strip():
+        pass
+    assert stream.read(len(b"asgi:second")) == b"asgi:second"
+    stream.close()
+    connection.sendall(request(b"third"))
+    assert answers(connection, 1) == [(202, b"direct:third")]
+
+
+def heads() -> Iterator[tuple[str, bytes]]:
+    """Of more than a head may take."""
+    most = b"x" * HEAD_BYTES
+    yield "whole", b"POST /hot HTTP/1.1\r\nHost: h\r\nX-Name: " + most + b"\r\nContent-Length: 0\r\n\r\n"
+    yield "many headers", b"POST /hot HTTP/1.1\r\n" + b"X-Name: 1\r\n" * HEAD_BYTES
+    yield "a value without an end", b"GET / HTTP/1.1\r\nX-Name: " + most * 8
+    yield "a path without an end", b"GET /" + most * 8
+
+
+@pytest.mark.parametrize("sent", [pytest.param(sent, id=name) for name, sent in heads()])
+def test_a_head_that_is_too_large_is_refused_and_ends_the_connection(connection: socket.socket, sent: bytes) -> None:
+    connection.sendall(request(b"before"))
+    assert answers(connection, 1) == [(202, b"direct:before")]
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(sent)
+    assert connection.recv(100).startswith(b"HTTP/1.1 431")
+
+
+def test_a_large_body_beside_a_small_head_is_not_taken_for_one(connection: socket.socket) -> None:
+    body = b"x" * (2 * HEAD_BYTES)
+    connection.sendall(
+        request(body) + request(body) + request(b"last", headers=f"X-Long: {'x' * (HEAD_BYTES - 500)}\r\n")
+    )
+    found = answers(connection, 3)
+    assert [text.partition(b":")[2] for _, text in found] == [body, body, b"last"]
