@@ -28,12 +28,23 @@ class RateLimits:
 
     def take(self, key_id: str, events: int = 1, *, tenant: str) -> None:
         """RateLimited where the bucket is empty."""
-        rate, now = self._rate_of(tenant) or self._rate, self._now()
-        full = max(rate * BURST_S, 1.0)
-        tokens, at = self._buckets.get(key_id, (full, now))
-        tokens = min(full, tokens + (now - at) * rate)
+        rate = self._rate_of(tenant) or self._rate
+        tokens = self._filled(key_id, rate)
         if tokens < 1.0:
             raise RateLimited(f"this key may send {rate:g} events a second", retry_after_s=(1.0 - tokens) / rate)
+        self._buckets[key_id] = (tokens - events, self._buckets[key_id][1])
+
+    def take_more(self, key_id: str, events: int, *, tenant: str) -> None:
+        """For what a request that was let through turned out to hold: never refused, what follows waits for it."""
+        tokens = self._filled(key_id, self._rate_of(tenant) or self._rate)
+        self._buckets[key_id] = (tokens - events, self._buckets[key_id][1])
+
+    def _filled(self, key_id: str, rate: float) -> float:
+        """Tokens that are there now."""
+        now, full = self._now(), max(rate * BURST_S, 1.0)
+        tokens, at = self._buckets.get(key_id, (full, now))
         if len(self._buckets) >= REMEMBER_MOST and key_id not in self._buckets:
             self._buckets.clear()
-        self._buckets[key_id] = (tokens - events, now)
+        tokens = min(full, tokens + (now - at) * rate)
+        self._buckets[key_id] = (tokens, now)
+        return tokens

@@ -68,7 +68,7 @@ def add_routes(api: FastAPI, gateway: Gateway, connectors: Mapping[str, Connecto
         )
         messages = [message for one in outcomes if isinstance(one, Taken) for message in one.messages]
         if request.app.state.limits is not None and len(messages) > 1:  # the request itself took one already
-            request.app.state.limits.take(principal.key_id, len(messages) - 1, tenant=principal.tenant)
+            request.app.state.limits.take_more(principal.key_id, len(messages) - 1, tenant=principal.tenant)
         if messages:
             await gateway.publisher.publish([_outgoing(message) for message in messages])
         return _answer(messages, [one for one in outcomes if isinstance(one, Refused)], gateway.privacy)

@@ -72,8 +72,9 @@ class FeedbackDoor:
         """POST /v1/feedback/batch."""
         try:
             principal = await self._admitted(reading.credentials(headers)[0])
+            self._limits.take(principal.key_id, tenant=principal.tenant)  # what cannot be read costs work as well
             requests = reading.read_batch(body)
-            self._limits.take(principal.key_id, len(requests), tenant=principal.tenant)
+            self._limits.take_more(principal.key_id, max(len(requests) - 1, 0), tenant=principal.tenant)
             ids, results = await self._take_all(requests, principal)
         except PlumblineError as error:
             return self._refused(error, {})

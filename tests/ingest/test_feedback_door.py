@@ -190,6 +190,12 @@ def test_an_event_of_a_batch_that_is_not_acknowledged_has_the_batch_sent_again(
     assert statuses(client.post("/v1/feedback/batch", json=sent)) == ["duplicate", "pending_match"]
 
 
+@pytest.mark.parametrize("path", ["/v1/feedback", "/v1/feedback/batch"])
+def test_what_is_no_json_is_400_and_names_the_body(client: httpx.Client, path: str) -> None:
+    answer = client.post(path, content=b'{"metric_name": ')
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "body")
+
+
 HALF = "half a pair \ud83d"  # a client that cut a text between the two halves of an emoji
 
 
@@ -220,6 +226,25 @@ def test_a_key_that_sends_too_fast_is_told_when_to_come_back(database: Database,
         assert client.post("/v1/feedback/batch", json=[body()]).status_code == 429
         assert client.post("/v1/completions/log", json=completion()).status_code == 429
     assert len(gateway.events()) == 1
+
+
+@pytest.mark.parametrize(("sent", "status"), [(b"{", 400), (b"[]", 200), (b"[{}, {}]", 200), (b"{}", 422)])
+def test_a_batch_that_holds_no_event_is_limited_as_one_that_does(
+    database: Database, clock: FakeClock, sent: bytes, status: int
+) -> None:
+    gateway = FeedbackGateway(database, clock, RateLimits(1.0, lambda: 0.0))
+    with gateway.client() as client:
+        answers = [client.post("/v1/feedback/batch", content=sent).status_code for _ in range(4)]
+    assert answers == ([status, status, 429, 429] if len(sent) < 5 else [status, 429, 429, 429])
+
+
+def test_a_batch_larger_than_the_burst_passes_and_what_follows_waits(database: Database, clock: FakeClock) -> None:
+    gateway = FeedbackGateway(database, clock, RateLimits(1.0, lambda: 0.0))
+    with gateway.client() as client:
+        assert client.post("/v1/feedback/batch", json=[body()] * 50).status_code == 200
+        answer = client.post("/v1/feedback", json=body())
+        assert (answer.status_code, int(answer.headers["Retry-After"])) == (429, 49)
+    assert len(gateway.events()) == 50
 
 
 def test_an_event_can_be_followed_from_the_door_to_the_worker(
