@@ -85,7 +85,7 @@ def parsed(body: bytes) -> Any:
     except UnicodeDecodeError:
         rule = "JSON in UTF-8"
     except json.JSONDecodeError as error:
-        rule = f"JSON decode error: {error.msg} at character {error.pos}"
+        rule = f"JSON decode error at character {error.pos} ({error.msg})"
     except ValueError:
         rule = "JSON with a number of too many digits"
     raise Unreadable([{"loc": (), "msg": rule, "input": None}])
