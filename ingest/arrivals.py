@@ -2,8 +2,9 @@
 
 Events that were published straight to Kafka are redacted here for the first time, those of the gateway for the
 second, which changes nothing. What is set aside keeps its payload, redacted and replayable, unless it was sent without
-consent: then only that it came is kept. Whatever states no readable tenant is the default tenant's, as is whatever
-states none.
+consent: then only that it came is kept. A message that states no tenant is the default tenant's; what states none
+that can be read may be anybody's, so no tenant's key reads it: it is counted under a name of its own, which
+`ingest tenants` and `/metrics` show, and stands in feedback.dead.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Protocol, TypeVar
 from infra.streams import Incoming
 from ingest import envelopes, steps
 from ingest.steps import AgeLimits, Arrival, Kept
-from matrix.messages.base import DEFAULT_TENANT, Message
+from matrix.messages.base import DEFAULT_TENANT, NO_TENANT, Message
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent
 from matrix.results import DeadLetter, Ok
@@ -70,10 +71,10 @@ def completion(one: Incoming, now: datetime, limits: AgeLimits, privacy: Privacy
 def tenant_of(value: object, raw: bytes) -> str:
     """Whose a delivery is, also where nothing else of it can be read."""
     if isinstance(value, Mapping):
-        stated = value.get("tenant", DEFAULT_TENANT)
-        return stated if isinstance(stated, str) and TENANT.fullmatch(stated) else DEFAULT_TENANT
+        stated = value.get("tenant", NO_TENANT if "specversion" in value else DEFAULT_TENANT)  # a closed envelope
+        return stated if isinstance(stated, str) and TENANT.fullmatch(stated) else NO_TENANT
     found = _TENANT_IN_BYTES.search(raw)
-    return found[1].decode() if found else DEFAULT_TENANT
+    return found[1].decode() if found else NO_TENANT
 
 
 def _arrived(one: Incoming, judged: Ok[M] | DeadLetter, privacy: Privacy, redacted: Callable[[M], M]) -> Arrival[M]:

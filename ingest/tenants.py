@@ -18,6 +18,7 @@ from infra.database import Database
 from ingest import repository, repository_retention, service
 from ingest.tables import TenantRow
 from matrix.errors import InvalidInput
+from matrix.messages.base import NO_TENANT
 from matrix.topics import FEEDBACK_RECEIVED
 
 PRUNE_MOST = 5_000  # rows of a table that one transaction deletes
@@ -58,7 +59,8 @@ def declare(
     if isinstance(rate_per_s, float | int) and not 0 < rate_per_s <= 1e6:
         raise InvalidInput(field="rate_per_s", value=rate_per_s, remedy="more than 0, at most a million")
     with database.unit_of_work() as session:
-        present = repository_retention.tenant(session, tenant_name(name))
+        known = name if name == NO_TENANT else tenant_name(name)  # what nobody's key reads is not kept for ever either
+        present = repository_retention.tenant(session, known)
         row = present.model_dump() if present else {"tenant": name}
         row |= {"retention_days": retention_days} if retention_days is not UNCHANGED else {}
         row |= {"rate_per_s": rate_per_s} if rate_per_s is not UNCHANGED else {}

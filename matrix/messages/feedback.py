@@ -7,7 +7,7 @@ a new kind is a member of FeedbackKind and a row of CARRIES.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints, model_validator
 
@@ -101,7 +101,7 @@ class FeedbackAccepted(Message):
 class DeadFeedback(Message):
     """An event set aside, with what a person needs to find, mend and replay it."""
 
-    tenant: TenantName = DEFAULT_TENANT
+    tenant: TenantName | Literal["_unknown"] = DEFAULT_TENANT
     reason: str
     detail: str
     step: str

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from infra.access import AccessKeys, Scope
 from infra.database import Database
-from ingest import arrivals, service
+from ingest import arrivals, dead_letters, service, tenants
+from ingest.repository_letters import Selection
 from ingest.steps import AgeLimits
+from matrix.errors import InvalidInput
+from matrix.messages.base import NO_TENANT
+from matrix.messages.feedback import DeadFeedback
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
+from tests.fakes.clock import FakeClock
 from tests.fakes.feedback import AT, completion, record, thumb
 from tests.fakes.privacy import PRIVACY
 
@@ -77,15 +84,31 @@ def test_one_person_is_one_person_within_a_tenant_and_another_in_the_next(databa
     [
         ({"tenant": "north"}, b"", "north"),
         ({}, b"", "default"),
-        ({"tenant": "North"}, b"", "default"),
-        ({"tenant": 7}, b"", "default"),
+        ({"tenant": "North"}, b"", NO_TENANT),
+        ({"tenant": 7}, b"", NO_TENANT),
+        ({"specversion": "2.0", "data": "of anybody"}, b"", NO_TENANT),
         (None, b'{"tenant" : "north", ', "north"),
-        (None, b"\xff", "default"),
-        ([1], b"[1]", "default"),
+        (None, b"\xff", NO_TENANT),
+        ([1], b"[1]", NO_TENANT),
     ],
 )
 def test_what_cannot_be_read_still_belongs_to_the_tenant_it_states(value: object, raw: bytes, tenant: str) -> None:
     assert arrivals.tenant_of(value, raw) == tenant
+
+
+def test_what_may_be_anybodys_is_counted_and_read_by_no_tenant(database: Database, clock: FakeClock) -> None:
+    say(database, b'{"text": "of the north", "tenant": "No')
+    with pytest.raises(InvalidInput, match="tenant"):
+        AccessKeys(database, clock).create("eve", [Scope.VIEW], tenant=NO_TENANT)
+    assert dead_letters.listed(database, Selection(tenant="default")) == []
+    assert service.counts(database, "default")["received"] == 0
+    assert [row["tenant"] for row in tenants.listed(database)] == [NO_TENANT]
+    with database.engine.connect() as connection:
+        (told,) = connection.execute(text("SELECT payload FROM infra.outbox")).scalars()
+    assert DeadFeedback.model_validate_json(bytes(told)).tenant == NO_TENANT
+    tenants.declare(database, NO_TENANT, AT, retention_days=1)
+    tenants.sweep(database, AT + timedelta(days=30))
+    assert dead_letters.listed(database, Selection()) == []
 
 
 def test_without_consent_nothing_is_kept_but_that_it_came(database: Database) -> None:

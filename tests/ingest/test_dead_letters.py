@@ -143,7 +143,7 @@ def test_whose_an_event_is_and_what_its_person_allowed_cannot_be_mended(database
     [
         thumb(consent=False),
         thumb(consent="no", kind="comment", value=None, text="my secret"),
-        b'{"consent": false, "text": "my secret"',
+        b'{"consent": false, "tenant": "default", "text": "my secret"',
         thumb(tags={"a": "x" * 300_000}),
     ],
 )
@@ -159,8 +159,9 @@ def test_what_was_withheld_or_shortened_cannot_be_replayed_and_says_so(database:
 
 
 def test_letters_are_found_by_what_they_have_in_common(database: Database) -> None:
-    say(database, 0, [thumb(mood="good"), 7, thumb(kind="wink", value=None)])
-    serve(database, 0, b"{")
+    say(database, 0, [thumb(mood="good"), thumb(kind="wink", value=None)])
+    say(database, 1, b'{"tenant": "default"')
+    serve(database, 0, b'{"tenant": "default"')
 
     def reasons(**narrowed: Any) -> list[str]:
         return sorted(row["reason"] for row in dead_letters.listed(database, Selection(tenant="default", **narrowed)))

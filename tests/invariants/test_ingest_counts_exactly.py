@@ -24,7 +24,7 @@ from ingest.repository_letters import Selection
 from ingest.settings import IngestSettings
 from ingest.steps import AgeLimits
 from matrix.errors import DeadLetterLimitReached
-from matrix.messages.base import unstorable
+from matrix.messages.base import NO_TENANT, unstorable
 from matrix.topics import COMPLETION_SERVED, FEEDBACK_RECEIVED
 from tests.fakes.clock import FakeClock
 from tests.fakes.feedback import AT, completion, record, thumb
@@ -89,6 +89,7 @@ one_event = (
     st.builds(feedback, st.integers(0, EVENTS - 1), tenants_)
     | st.builds(mendable, st.integers(0, MENDED - 1), tenants_)
     | st.builds(lambda name: b'{"tenant": "%s"' % name.encode(), tenants_)
+    | st.just(b'{"tenant": "')
     | st.builds(lambda name: thumb(tenant=name, kind="comment", value=None, text="no", consent=False), tenants_)
 )
 feedback_bodies = st.lists(one_event, max_size=12).map(
@@ -125,7 +126,7 @@ def empty(database: Database) -> None:
 
 def balanced(database: Database) -> None:
     """received = accepted + duplicate + dead + pending, of each tenant; and all together are their sum."""
-    found = [service.counts(database, tenant) for tenant in (*TENANTS, "default")]
+    found = [service.counts(database, tenant) for tenant in (*TENANTS, "default", NO_TENANT)]
     for one in found:
         assert one["received"] == sum(one[name] for name in ("accepted", "duplicate", "dead", "pending"))
         assert one["dead"] == sum(one["by_reason"].values())
