@@ -76,10 +76,12 @@ def test_an_unknown_model_is_named(gateway: httpx.Client) -> None:
     assert "nobody" in answer.text
 
 
-def test_streaming_is_refused_in_words(gateway: httpx.Client) -> None:
-    answer = gateway.post("/v1/chat/completions", json=QUESTION | {"stream": True})
-    assert 400 <= answer.status_code < 500
-    assert "stream" in answer.text
+def test_a_stream_that_cannot_begin_is_a_problem_and_no_stream(gateway: httpx.Client) -> None:
+    asked = QUESTION | {"stream": True}
+    assert is_problem(gateway.post("/v1/chat/completions", json=asked | {"model": "nobody@champion"}), 404)
+    answer = gateway.post("/v1/chat/completions", json=asked | {"stream_options": {"include_usage": "perhaps"}})
+    assert is_problem(answer, 422)
+    assert "stream_options" in answer.text
 
 
 @pytest.mark.parametrize("key", [None, "plb_unknown"])
