@@ -52,7 +52,7 @@ def make_gateway(
     api = make_api("Plumbline gateway", keys=keys, max_body_bytes=max_body_bytes, limits=limits, words=words)
     recent = Recent()
     lookup = Lookup(KnownReader(gateway.database))
-    intake = Intake(gateway.publisher, lookup, recent)
+    intake = api.state.intake = Intake(gateway.publisher, lookup, recent)  # connectors' feedback goes through it too
     door = FeedbackDoor(gateway, intake, keys, limits, words)
     feedback_api.add_routes(api, door, max_body_bytes=max_body_bytes)
     _add_completions(api, gateway)
@@ -109,7 +109,10 @@ def _add_views(api: FastAPI, gateway: Gateway, recent: Recent) -> None:
     def feedback_status(
         event_id: Identifier, principal: Annotated[Principal, Depends(require(Scope.VIEW, Scope.FEEDBACK))]
     ) -> dict[str, Any]:
-        """What became of an event: received, matched, pending, or set aside with the reason."""
+        """What became of an event: received, matched, pending, or set aside with the reason.
+
+        `received` is known to the gateway that took it; another answers 404 until the worker has read the event.
+        """
         found = service.find_feedback(gateway.database, principal.tenant, event_id)
         return found or _received(recent, principal.tenant, event_id)
 

@@ -134,7 +134,7 @@ def assemble(
     """The gateway's application on connections that somebody else opens and closes."""
     application = api.make_gateway(gateway, keys=keys, max_body_bytes=max_body_bytes, limits=limits)
     chat.add_routes(application, gateway)
-    connect_api.add_routes(application, gateway, connectors)
+    connect_api.add_routes(application, gateway, application.state.intake, connectors)
     return application
 
 

@@ -21,6 +21,9 @@ from ingest import connect_api
 from ingest.app import build_gateway
 from ingest.connectors import CONNECTORS
 from ingest.gateway import Gateway
+from ingest.intake import Intake
+from ingest.known import Lookup, Recent
+from ingest.repository_known import KnownReader
 from ingest.settings import IngestSettings
 from matrix.errors import InvalidInput
 from matrix.messages.completion import CompletionServed
@@ -50,7 +53,8 @@ class Door:
         )
         limits = RateLimits(1000.0, lambda: self.seconds)
         self.app = make_api("connect", keys=self.keys, max_body_bytes=700_000, limits=limits)
-        connect_api.add_routes(self.app, gateway, ALL)
+        intake = Intake(self.publisher, Lookup(KnownReader(database)), Recent())
+        connect_api.add_routes(self.app, gateway, intake, ALL)
 
     def key(self, tenant: str = "default", *scopes: Scope) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys.create('service', scopes or [Scope.FEEDBACK], tenant=tenant)}"}

@@ -271,3 +271,18 @@ def test_the_two_ways_answer_alike_on_one_connection(gateway: FeedbackGateway) -
         "duplicate",
     ]
     assert direct.headers["content-type"] == chunked.headers["content-type"] == "application/json"
+
+
+def test_feedback_of_a_connector_is_taken_as_any_other(gateway: FeedbackGateway, client: httpx.Client) -> None:
+    sent = [body("e1"), body("e2")]
+    assert client.post("/v1/connect/tensorzero", json=sent).json() == {"accepted": ["e1", "e2"], "refused": []}
+    assert client.get("/v1/feedback/e2").json()["status"] == "received"
+    assert client.post("/v1/feedback", json=body("e1")).json()["status"] == "duplicate"
+    answer = client.post("/v1/connect/tensorzero", json=[body("e3"), body("e1", value=False), body("e2")])
+    assert answer.json()["accepted"] == ["e3", "e2"]
+    assert answer.json()["refused"] == [{"index": 1, "field": "id", "rule": "not taken by another body"}]
+    refused = client.post("/v1/connect/tensorzero", json=body("e2", value=False))
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "0.id")
+    gateway.publisher.refused = {"c1"}
+    assert client.post("/v1/connect/tensorzero", json=[body("e4"), body("e5", inference_id="c2")]).status_code == 503
+    assert [event.event_id for event in gateway.events()] == ["e1", "e2", "e1", "e3", "e2", "e5"]
