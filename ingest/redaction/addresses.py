@@ -13,7 +13,7 @@ from ingest.redaction.everyday_words import is_everyday
 from ingest.redaction.findings import Finding, Kind
 
 NUMBER = r"\d{1,6}(?:[/-]\d{1,4})?[a-zA-Z]?"
-NAME = rf"{CAPITAL}[\w.'’-]*+"
+NAME = rf"{CAPITAL}[\w.'’-]{{0,60}}+"  # bounded, since what follows may fail: candidates.SHORT_WORD
 LINK = r"(?:of|de|des|del|dei|da|do|dos|das|di|la|van|den|der|am|im|zu|y|e|and|the)"
 NAMES = rf"{NAME}(?: (?:{LINK} )?(?:{NAME}|\d{{1,2}}(?:st|nd|rd|th)?)){{0,4}}"
 SUFFIX = (
@@ -28,7 +28,7 @@ PREFIX = (
     r"|Aleja|Boulevard|Chemin|Place)\.?"
 )
 COMPOUND = (
-    rf"{CAPITAL}\w+(?:straße|strasse|str|gasse|weg|platz|allee|ring|ufer|vej|gade|gata|gatan|götu|vägen|veien|vegen"
+    rf"{CAPITAL}\w{{1,40}}(?:straße|strasse|str|gasse|weg|platz|allee|ring|ufer|vej|gade|gata|gatan|götu|vägen|veien|vegen"
     rf"|gate"
     r"|katu|tie|kuja|straat|laan|plein|kade|vegur|braut|stígur|ova|ska|ská|ského|eva)"
 )
@@ -41,7 +41,7 @@ CORES = tuple(
         rf"(?<![\w.])(?:{NUMBER} )?\d{{3,6}} {NAMES} {NUMBER}\b\.?(?! ?(?:mg|ml|mcg|g|%|times|years|days|hours)\b)",
         rf"(?<![\w.]){NAMES} (?i:utca|út|útja|tér|u|kapu|ul)\.? {NUMBER}\b\.?",
         r"\b(?i:apt|apartment|suite|flat|ste)\b\.? ?#?\d{1,5}[A-Za-z]?\b|\b(?:Unit|Room) \d{1,5}[A-Za-z]?\b",
-        r"\b(?i:p\.? ?o\.? ?box|post ?box|psc \d+,? box|unit \d+ box) \d{1,6}\b",
+        r"\b(?i:p\.? ?o\.? ?box|post ?box|psc \d{1,6},? box|unit \d{1,6} box) \d{1,6}\b",
         r"\b(?:APO|FPO|DPO) (?:AA|AE|AP) \d{5}\b",
         rf"\b(?i:the corner of) (?:{NUMBER} )?{NAMES}(?: {NUMBER})?\.?,? and (?:{NUMBER} )?{NAMES}(?: {NUMBER}\b)?\.?",
     )
@@ -52,8 +52,8 @@ POSTCODE = (
     r"(?:\d{4,6}(?:-\d{3,4})?|\d{2,3}[- ]\d{2,3}|[A-Z]\d[A-Z] ?\d[A-Z]\d|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2})"
     r"(?![\w-]| ?\d)"
 )
-LINE = rf"{CAPITAL}[\w.'’-]*+(?: (?:(?:{LINK}|\() ?)?{CAPITAL}[\w.'’)-]*+){{0,4}}"
-BREAK = r"(?:[ ]*,[\s>]*|[ ]*\n[\s>]*(?:, ?)?)"  # between the lines of an address
+LINE = rf"{NAME}(?: (?:(?:{LINK}|\() ?)?{CAPITAL}[\w.'’)-]{{0,60}}+){{0,4}}"
+BREAK = r"(?:[ ]{0,20}+,[\s>]{0,40}+|[ ]{0,20}+\n[\s>]{0,40}+(?:, ?)?)"  # between the lines of an address
 MORE = re.compile(
     rf"(?:{BREAK}|[ ])(?:(?:{LINE}|nan|\d\d?(?=\n))(?:{BREAK}|[ ]))?(?P<postcode>{POSTCODE})|{BREAK}(?:{LINE}|nan\b)"
     rf"(?:[ ][A-Z][A-Z]\b)?"

@@ -16,6 +16,9 @@ CAPITALS = "".join(
 )
 CAPITAL = f"[{CAPITALS}]"
 WORD = rf"(?:{CAPITAL}\.(?!\w)|{CAPITAL}[^\W\d_]*+(?:[-'’](?!s\b)[^\W\d_]++)*+)"
+SHORT_WORD = (  # where more must follow: a run without a bound would be gone over from each of its parts
+    rf"(?:{CAPITAL}\.(?!\w)|{CAPITAL}[^\W\d_]{{0,60}}+(?:[-'’](?!s\b)[^\W\d_]{{1,60}}+){{0,6}}+)"
+)
 PARTICLE = (
     r"(?:van der|van den|van de|van|von|de la|de los|del|della|de|da|dos|das|do|di|du|der|den|ter|la|le|el|al|bin"
     r"|ibn|af"
@@ -23,8 +26,8 @@ PARTICLE = (
 )
 RUN = re.compile(rf"(?<![\w@#/&.]){WORD}(?:[ \t](?:{PARTICLE}[ \t])?{WORD})*+")
 ONE = re.compile(WORD)
-SENTENCE_END = re.compile(r"(?:^|[.!?:…\n\"“(>•*-])[\s\"'“‘(>*-]*$")
-REACH = 48
+REACH = 48  # characters around a run that its recognisers look at
+SENTENCE_END = re.compile(rf"(?:^|[.!?:…\n\"“(>•*-])[\s\"'“‘(>*-]{{0,{REACH}}}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def _pieces(text: str, run: re.Match[str]) -> Iterator[Candidate]:
 
 def _candidate(text: str, words: list[re.Match[str]]) -> Iterator[Candidate]:
     while words and len(words[-1].group().rstrip(".")) == 1:
-        words = words[:-1]
+        words.pop()
     if not words:
         return
     start, end = words[0].start(), words[-1].end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ingest.redaction.candidates import ONE, WORD, Candidate, is_shouted
+from ingest.redaction.candidates import ONE, REACH, SHORT_WORD, Candidate, is_shouted
 from ingest.redaction.everyday_words import is_everyday
 from ingest.redaction.findings import Finding, Kind
 from ingest.redaction.known_places import COUNTRIES
@@ -22,15 +22,19 @@ FORMS = (
     r"|Infirmary|Surgery|Pharmacy|Council|Agency|Association|Ministry|Airlines|Airways|Motors|Energy|Company|Sons"
 )
 FORMED = re.compile(
-    rf"(?<![\w@]){WORD}(?:(?: (?:of|for|the|&|and|de) | ){WORD}){{0,4}}? (?:{FORMS})\b(?:,? (?:Inc|Ltd|LLC|Group"
-    rf"|Corporation)\b)?\.?(?=\W|$)"
+    rf"(?<![\w@]){SHORT_WORD}(?:(?: (?:of|for|the|&|and|de) | ){SHORT_WORD}){{0,4}}? (?:{FORMS})\b"
+    r"(?:,? (?:Inc|Ltd|LLC|Group|Corporation)\b)?\.?(?=\W|$)"
 )
 ARTICLES = re.compile(r"^(?:The|A|An|My|Our|Your|At|In|From|By|For|I|We|And|Is|This|That|Their|His|Her) ")
-PARTNERS = re.compile(rf"(?<!\w){WORD}(?:, {WORD}){{1,6}},? and {WORD}(?![\w'’])|(?<!\w)(?:{WORD}-{WORD})(?!\w)")
+PARTNERS = re.compile(
+    rf"(?<!\w){SHORT_WORD}(?:, {SHORT_WORD}){{1,6}},? and {SHORT_WORD}(?![\w'’])"
+    rf"|(?<!\w)(?:{SHORT_WORD}-{SHORT_WORD})(?!\w)"
+)
 ANNOUNCED = re.compile(
-    rf"\b(?:works?|worked|working|employed|interviewed|hired) (?:for|at|by)\s*$|\b(?:to support|to join|joined"
-    rf"|joining|account with"
-    rf"|employer(?: is|:)?|company(?: is|:)?|(?:mon|tues|wednes|thurs|fri)day at)\s*$|{WORD} (?:{WORD} )*from $",
+    rf"\b(?:works?|worked|working|employed|interviewed|hired) (?:for|at|by)\s{{0,{REACH}}}$"
+    r"|\b(?:to support|to join|joined|joining|account with"
+    rf"|employer(?: is|:)?|company(?: is|:)?|(?:mon|tues|wednes|thurs|fri)day at)\s{{0,{REACH}}}$"
+    rf"|{SHORT_WORD} (?:{SHORT_WORD} ){{0,{REACH}}}from $",
     re.IGNORECASE,
 )
 OF_PEOPLE = re.compile(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ingest.redaction.candidates import CAPITAL, WORD, Candidate
+from ingest.redaction.candidates import CAPITAL, REACH, SHORT_WORD, WORD, Candidate
 from ingest.redaction.everyday_words import WORDS, is_everyday
 from ingest.redaction.findings import Finding, Kind
 from ingest.redaction.first_names import FIRST_NAMES
@@ -32,7 +32,7 @@ BEFORE = re.compile(
     r"|brother|sister|friend|colleague|boss|name|patient|doctor|nurse|says|said|producer|actor|singer|player|author"
     r"|director"
     r"|founders?|account|to|under|between|gave|give|told|ask|asked|is|was|was named|add|tell|than|who is)"
-    r"[:,]?\s*[\"“'(]?$",
+    rf"[:,]?\s{{0,{REACH}}}[\"“'(]?$",
     re.IGNORECASE,
 )
 AFTER = re.compile(
@@ -47,7 +47,7 @@ SPEAKS = re.compile(
 )
 JOINED = re.compile(
     rf"\b(?:founders|friends|colleagues|brothers|sisters|sons|daughters|children|kids|parents|doctors|nurses|names"
-    rf"|with)[:,]? (?:{WORD}, )*(?:{WORD},? and )?$"
+    rf"|with)[:,]? (?:{SHORT_WORD}, ){{0,{REACH}}}(?:{SHORT_WORD},? and )?$"
 )
 OWN_NAME = re.compile(r"my|(?:people |they |you can |please )?call|i ", re.IGNORECASE)
 QUOTES = frozenset("\"'“”‘’«»")

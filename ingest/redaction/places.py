@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ingest.redaction.candidates import Candidate
+from ingest.redaction.candidates import REACH, Candidate
 from ingest.redaction.first_names import FIRST_NAMES
 from ingest.redaction.known_places import CITIES, COUNTRIES, PEOPLES
 
@@ -16,11 +16,11 @@ ANNOUNCED = re.compile(
     r"|relocated?|back|return|came|come|comes)"
     r" (?:to|from)|(?:i am|i'm|are|is|we're) from|(?:university|city|town|village|region|province|county|state) of"
     r"|visit(?:ed|ing|s)?"
-    r"|southern|northern|western|eastern|downtown)\s*$",
+    rf"|southern|northern|western|eastern|downtown)\s{{0,{REACH}}}$",
     re.IGNORECASE,
 )
 BESIDE_A_COUNTRY = re.compile(
-    rf",?\s+(?:{'|'.join(sorted(map(re.escape, COUNTRIES), key=len, reverse=True))})\b", re.IGNORECASE
+    rf",?\s{{1,{REACH}}}(?:{'|'.join(sorted(map(re.escape, COUNTRIES), key=len, reverse=True))})\b", re.IGNORECASE
 )
 POSTCODE_AFTER = re.compile(r" \d{3,6}\b")
 DIRECTIONS = frozenset(

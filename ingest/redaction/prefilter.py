@@ -15,7 +15,7 @@ DIGIT = re.compile(r"\d")
 NUMBER = re.compile(r"\d(?:[ .,:/()-]{0,3}[A-Za-z]?\d){3}")  # four digits or more, however grouped
 PARTED = re.compile(r"\d[-/.]\d")
 HOUSE = re.compile(
-    rf"\d[A-Za-z]?,? {CAPITAL}|{CAPITAL}[\w.'’-]*+ (?:\w{{1,5}}\.? )?\d|\d rue |[Cc]orner of"
+    rf"\d[A-Za-z]?,? {CAPITAL}|{CAPITAL}[\w.'’-]{{0,60}}+ (?:\w{{1,5}}\.? )?\d|\d (?:rue|ulica|ul)\b|[Cc]orner of"
     r"|(?i:apt|apartment|suite|flat|ste|box)\.? ?#?\d"
 )
 DOTTED = re.compile(r"[^\s.][.:][^\W_]|://|::")

@@ -36,7 +36,7 @@ def traced(text: str, find: Find = rules.find) -> tuple[str, list[Finding]]:
         placed |= {one._replace(start=origin[one.start], end=origin[one.end - 1] + 1) for one in findings}
         gone = [one for one in findings if one.kind not in KEPT]
         if not gone:
-            return now, _without_overlaps(placed)
+            return now, _without_overlaps(placed, len(text))
         now, origin = replace(now, findings), _origins(origin, gone)
     return WITHHELD, [Finding(0, len(text), Kind.WITHHELD)]
 
@@ -62,9 +62,11 @@ def _origins(origin: Sequence[int], gone: Sequence[Finding]) -> list[int]:
     return [*moved, *origin[at:]]
 
 
-def _without_overlaps(placed: set[Finding]) -> list[Finding]:
+def _without_overlaps(placed: set[Finding], length: int) -> list[Finding]:
     """What was kept in one pass may lie in what a later one replaced."""
     replaced = [one for one in placed if one.kind not in KEPT]
-    kept = [one for one in placed if one.kind in KEPT]
-    kept = [one for one in kept if not any(one.start < gone.end and gone.start < one.end for gone in replaced)]
+    gone = bytearray(length)
+    for one in replaced:
+        gone[one.start : one.end] = b"\1" * (one.end - one.start)
+    kept = [one for one in placed if one.kind in KEPT and not any(gone[one.start : one.end])]
     return sorted({(one.start, one.end): one for one in [*kept, *replaced]}.values())

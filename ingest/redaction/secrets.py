@@ -11,7 +11,7 @@ ISSUED = re.compile(r"(?<![\w-])(?:sk|pk|rk|plb|ghp|gho|ghs|xox[abprs]|AKIA|eyJ)
 SAID = re.compile(
     r"\b(?:pass ?word|passwd|passcode|pwd|api[ _-]?key|secret(?: key)?|access[ _-]key|token)(?: is| was)?"
     r"(?:: ?| ?= ?| )"
-    r"(?P<secret>(?=[^\s<>]*\d)[^\s<>]{6,}+)",
+    r"(?P<secret>(?=[^\s<>]{0,128}\d)[^\s<>]{6,}+)",
     re.IGNORECASE,
 )
 

@@ -13,7 +13,7 @@ from ingest.redaction.findings import Finding, Kind
 
 LOCAL = r"[\w.+%'&/=~^-]"  # of RFC 5322's atoms those that occur
 EMAIL = re.compile(
-    rf"(?<!{LOCAL}){LOCAL}++@(?:[\w-]++\.(?=\w))++[^\W\d_][\w-]*+|(?<!{LOCAL}){LOCAL}++@\[[\da-fA-F:.]++\]"
+    rf"(?<!{LOCAL}){LOCAL}++@(?:[\w-]++\.(?=\w))++[^\W\d_][\w-]*+|(?<!{LOCAL}){LOCAL}++@\[[\da-fA-F:.]{{2,45}}+\]"
 )
 SPELLED_EMAIL = re.compile(  # "jane at example dot org", "jane [at] example.org"
     r"(?<![\w.+-])[\w.+-]++ ?(?:\[at\]|\(at\)|\bat\b) ?[\w-]++(?: ?(?:\[dot\]|\(dot\)"
