@@ -92,6 +92,8 @@ def _outcomes(index: int, item: object, delivery: Delivery, read_item: ReadItem)
         found = list(read_item(item, delivery))
     except InvalidInput as error:
         found = [error]
+    except RecursionError:  # JSON may go deeper than what walks it here
+        found = [InvalidInput(field="body", value="", remedy="JSON nested too deep")]
     messages = tuple(one for one in found if not isinstance(one, InvalidInput))
     if messages:
         yield Taken(index, messages)

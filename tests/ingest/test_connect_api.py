@@ -188,8 +188,17 @@ def test_a_key_without_the_scope_is_refused(door: Door, client: httpx.Client) ->
     assert client.post("/v1/connect/adaptive", json=adaptive(), headers={"Authorization": ""}).status_code == 401
 
 
+def nested(depth: int) -> object:
+    return json.loads("[" * depth + "]" * depth)
+
+
 junk = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=6),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(codec=None), max_size=6)
+    | st.sampled_from([300, 600, 900]).map(nested),  # deeper than readers in Python may go, not than JSON may
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )
@@ -205,6 +214,23 @@ def test_no_json_makes_the_route_fail(door: Door, client: httpx.Client, name: st
     answer = client.post(f"/v1/connect/{name}", content=raw, headers={"Content-Type": "application/json"})
     assert answer.status_code in (202, 422)
     assert answer.json()["refused"]
+
+
+DEEP = ["value", "occurred_at", "timestamp", "tags", "metadata", "name", "comment", "text", "messages", "snapshot"]
+
+
+@pytest.mark.parametrize("depth", [450, 600, 900])
+@pytest.mark.parametrize("one", RECORDED, ids=lambda one: f"{one.connector}-{one.payload.__name__}")
+def test_an_item_that_is_nested_deep_costs_no_neighbour(
+    door: Door, client: httpx.Client, one: Recorded, depth: int
+) -> None:
+    for field in {*DEEP, *one.payload()}:
+        items = [one.payload(), one.payload() | {field: nested(depth)}, one.payload()]
+        door.seconds += 60
+        answer = client.post(f"/v1/connect/{one.connector}", json=items)
+        assert answer.status_code == 202, field
+        assert len(answer.json()["accepted"]) >= 2 * len(one.gives)
+        assert {refusal["index"] for refusal in answer.json()["refused"]} <= {1}
 
 
 def test_the_page_names_the_connectors(door: Door) -> None:
