@@ -2,7 +2,8 @@
 
 A pseudonym is HMAC-SHA256 under a key of the tenant's own (RFC 2104), so one person stays one person within a tenant
 and nobody can follow them to another. Everything here does nothing the second time, so the gateway and the worker
-both apply it. Left out: `event_id` and `completion_id`, which services join on, stay as they are.
+both apply it. Left out: the ids that services join on (JOINED_ON) stay as they are, also in a dead letter, which
+would otherwise come back as another event on another completion.
 """
 
 from __future__ import annotations
@@ -15,19 +16,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from ingest.redaction import redactor, rules
 from ingest.redaction.redactor import Find
+from matrix.messages.base import Identifier
 from matrix.messages.completion import MAX_CHARACTERS, ChatMessage, CompletionServed
 from matrix.messages.feedback import MAX_TEXT, FeedbackEvent
 
 PSEUDONYM = re.compile(r"p_[a-z2-7]{26}")
 MAX_IDENTIFIER, MAX_TAG, MAX_CONTENT = 128, 256, 100_000  # characters, as the messages allow them
 PEOPLE = frozenset({"user_id", "user", "userId", "username"})  # fields that hold a person's name or id
-IDS = frozenset(
-    {"id", "event_id", "completion_id", "rejected_completion_id", "conversation_id", "inference_id", "episode_id"}
-)
+JOINED_ON = frozenset({"event_id", "completion_id", "rejected_completion_id"})
+IDS = JOINED_ON | {"id", "conversation_id", "inference_id", "episode_id"}
 TIMES = frozenset({"occurred_at", "served_at"})
 CODES = frozenset({"tenant", "kind", "metric_name", "category", "policy", "adapter_digest", "role"})
+IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 CODE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -93,7 +97,10 @@ class Privacy:
 
     def _json(self, value: Any, tenant: str, *, name: str) -> Any:
         if isinstance(value, Mapping):
-            return {self.text(key): self._json(part, tenant, name=key) for key, part in value.items()}
+            return {
+                self.text(key): part if _is_joined_on(key, part) else self._json(part, tenant, name=key)
+                for key, part in value.items()
+            }
         if isinstance(value, list):
             return [self._json(part, tenant, name=name) for part in value]
         if isinstance(value, str):
@@ -138,6 +145,17 @@ def _cut(text: str, most: int) -> str:
     head = text[:most]
     opened = head.rfind("<")
     return head[:opened] if opened > max(head.rfind(">"), most - 16) else head
+
+
+def _is_joined_on(name: str, value: object) -> bool:
+    """What is no id of a message is joined on by nobody."""
+    if name not in JOINED_ON:
+        return False
+    try:
+        IDENTIFIER.validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _is_time(value: str) -> bool:

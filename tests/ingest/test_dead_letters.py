@@ -67,6 +67,15 @@ def test_a_letter_whose_event_was_sent_again_meanwhile_is_a_duplicate(database: 
     assert counted(database) == {"accepted": 1, "duplicate": 1}
 
 
+def test_a_letter_comes_back_under_its_own_ids_whatever_they_look_like(database: Database) -> None:
+    named = {"event_id": "abc@mail.example.com", "completion_id": "4111111111111111"}
+    serve(database, 0, completion(completion_id=named["completion_id"]))
+    say(database, 0, thumb(mood="good", **named))
+    assert replay(database, mood=None)["accepted"] == 1
+    say(database, 1, thumb(**named))
+    assert counted(database) == {"accepted": 1, "duplicate": 1}
+
+
 def test_of_two_letters_of_one_event_one_is_the_first_and_the_other_its_duplicate(database: Database) -> None:
     for offset in (0, 1):
         say(database, offset, thumb(mood="good"))

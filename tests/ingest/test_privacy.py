@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ingest.privacy import Privacy
 from ingest.settings import LEAST_SECRET, IngestSettings
@@ -147,6 +148,28 @@ def test_a_dead_letter_stays_json_that_can_be_replayed(privacy: Privacy) -> None
     assert {name: kept[name] for name in unchanged} == {name: sent[name] for name in unchanged}
     mended = FeedbackEvent.model_validate({name: value for name, value in kept.items() if name != "surprise"})
     assert privacy.feedback(mended) == mended == privacy.feedback(event(user_id="jane@example.org"))
+
+
+IDS = ("event_id", "completion_id", "rejected_completion_id")
+
+
+@given(st.lists(st.text(min_size=1, max_size=20) | st.sampled_from(RAW), min_size=3, max_size=3, unique=True))
+def test_a_dead_letter_keeps_the_ids_that_an_accepted_event_would_keep(ids: list[str]) -> None:
+    named = dict(zip(IDS, ids, strict=True))
+    sent = {"kind": "preference", "occurred_at": AT.isoformat(), **named}
+    kept = json.loads(Privacy(SECRET).payload(json.dumps(sent).encode(), "default"))
+    try:
+        FeedbackEvent.model_validate(sent)
+    except ValidationError:
+        return
+    assert {name: kept[name] for name in IDS} == named
+
+
+@pytest.mark.parametrize("identity", [4111111111111111, f"{RAW[0]}\n", f"{RAW[0]} " * 7, [RAW[0]], {"id": RAW[0]}])
+def test_what_can_be_no_id_of_an_event_is_redacted_in_its_place(identity: object, privacy: Privacy) -> None:
+    told = privacy.payload(json.dumps({"event_id": identity, "conversation_id": RAW[0]}).encode(), "default")
+    assert_names_nobody(told)
+    assert "4111111111111111" not in told
 
 
 @pytest.mark.parametrize(
