@@ -160,7 +160,10 @@ class Spill:
                     time.sleep(LOCK_POLL_S)
                 else:
                     break
-            yield
+            try:
+                yield
+            finally:  # not left to the file's end, which a child that was forked meanwhile puts off
+                fcntl.flock(file, fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager

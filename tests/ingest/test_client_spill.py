@@ -27,6 +27,24 @@ for number in range(int(sys.argv[3])):
     spill.append([Entry(f"{name}-{number}", "feedback", b'{"text":"' + b"x" * 5000 + b'"}')])
     print(number, flush=True)
 """
+FORKS_WHILE_APPENDING = """
+import os, sys
+from pathlib import Path
+from ingest.client.spill import Spill
+from ingest.client.types import Entry
+ours, theirs = os.pipe()
+synced = os.fsync
+def forks(file):
+    os.fsync = synced
+    if os.fork() == 0:
+        os.close(theirs)
+        os.read(ours, 1)  # lives as long as its parent
+        os._exit(0)
+    synced(file)
+os.fsync = forks
+for name in ("first", "second"):
+    Spill(Path(sys.argv[1]), most_bytes=1 << 28).append([Entry(name, "feedback", b"{}")])
+"""
 
 
 def entry(number: int, text: str = "") -> Entry:
@@ -143,6 +161,14 @@ def test_processes_that_write_at_once_and_one_that_drains_lose_and_damage_nothin
     assert sorted(ids) == sorted(f"{name}-{n}" for name in "abc" for n in range(40))
     for name in "abc":
         assert [one for one in ids if one.startswith(name)] == [f"{name}-{n}" for n in range(40)]
+
+
+def test_a_child_that_was_forked_during_an_append_holds_nothing_up(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    command = [sys.executable, "-c", FORKS_WHILE_APPENDING, str(file)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert drained(Spill(file, most_bytes=LARGE)) == ["first", "second"]
 
 
 def test_all_that_a_killed_process_was_told_is_durable_is_there(tmp_path: Path) -> None:
