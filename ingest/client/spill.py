@@ -142,7 +142,7 @@ class Spill:
         with self._path.open("rb") as old, _opened(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as new:
             old.seek(offset)
             while part := old.read(1 << 20):
-                os.write(new, part)
+                _write_whole(new, part)
             os.fsync(new)
         draft.replace(self._path)
 
@@ -178,13 +178,18 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 def _write(file: int, lines: bytes, size: int) -> None:
     """All of it or nothing, as far as the disk allows."""
     try:
-        rest = memoryview(lines)
-        while rest:
-            rest = rest[os.write(file, rest) :]
+        _write_whole(file, lines)
         os.fsync(file)
     except OSError:
         os.ftruncate(file, size)
         raise
+
+
+def _write_whole(file: int, content: bytes) -> None:
+    """A disk may take less than it is given."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
 
 
 def _read(file: BinaryIO, start: int, *, most: int, most_bytes: int) -> Iterator[tuple[Entry | None, int]]:

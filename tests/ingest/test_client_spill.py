@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,6 +139,20 @@ def test_a_note_that_cannot_be_true_sends_again_rather_than_nothing(tmp_path: Pa
     spill.append([entry(1)])
     (tmp_path / "file.drain").write_bytes(note)
     assert drained(spill) == ["e1"]
+
+
+def test_a_disk_that_writes_a_few_bytes_at_a_time_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, part: write(file, bytes(part[:7])))
+    entries = [entry(n) for n in range(10)]
+    spill = Spill(tmp_path / "file", most_bytes=sum(len(one.to_line()) for one in entries))
+    assert spill.append(entries) == 10
+    assert spill.drains()
+    spill.head(most=6, most_bytes=LARGE)
+    spill.settle(6)  # more than half: the rest goes to a new file
+    assert drained(spill) == [f"e{n}" for n in range(6, 10)]
 
 
 def test_a_full_disk_or_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
