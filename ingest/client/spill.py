@@ -14,6 +14,7 @@ import fcntl
 import json
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -67,7 +68,7 @@ class Spill:
         """Whether this process is the one that sends what lies in the file; it tries to become it."""
         if self._drain is not None:
             return True
-        file = os.open(self._beside("drain"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
+        file = _open(self._beside("drain"), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -168,11 +169,22 @@ class Spill:
 
 @contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    file = os.open(path, flags | os.O_CLOEXEC, OWNER_ONLY)
+    file = _open(path, flags)
     try:
         yield file
     finally:
         os.close(file)
+
+
+def _open(path: Path, flags: int) -> int:
+    file = os.open(path, flags | os.O_CLOEXEC, OWNER_ONLY)
+    try:
+        if stat.S_IMODE(os.fstat(file).st_mode) != OWNER_ONLY:  # it was there, as somebody else made it
+            os.fchmod(file, OWNER_ONLY)
+    except OSError:
+        os.close(file)
+        raise
+    return file
 
 
 def _write(file: int, lines: bytes, size: int) -> None:

@@ -101,7 +101,10 @@ def test_the_file_keeps_its_bound_and_has_room_again_once_it_is_drained(tmp_path
     assert drained(spill) == [*(f"e{n}" for n in range(7, 10)), *(f"e{n}" for n in range(10, 16))]
 
 
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [(), ("file", "file.lock", "file.drain")])
+def test_only_the_owner_may_read_it_whoever_made_it(tmp_path: Path, there: tuple[str, ...]) -> None:
+    for name in there:
+        (tmp_path / name).touch(0o644)
     spill = Spill(tmp_path / "file", most_bytes=LARGE)
     spill.append([entry(1)])
     spill.drains()
