@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from secrets import token_bytes
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ingest.client.types import Destination, Entry, Refusal
 from ingest.ids import RANDOM_BYTES, uuid7
 from ingest.tensorzero import to_body
-from matrix.messages.base import Message
+from matrix.messages.base import Message, unstorable
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent, FeedbackKind
 
@@ -102,19 +102,20 @@ class Verbs(ABC, Generic[R_co]):
         `prompt` is a list of {"role", "content"}; `adapter_digest` the SHA-256 of the weights that wrote it.
         """
         told = {"completion_id": completion_id, "policy": policy, "adapter_digest": adapter_digest}
-        told |= {"prompt": list(prompt), "completion": completion}  # type: ignore[dict-item]  # checked below
+        turns = list(prompt) if isinstance(prompt, Iterable) else prompt
+        told |= {"prompt": turns, "completion": completion}  # type: ignore[dict-item]  # checked below
         made = _made(CompletionServed, {"served_at": datetime.now(UTC)} | told | served, completion_id)
         if isinstance(made, Refusal):
             return self._give(made)
         body = made.model_dump(mode="json", exclude_none=True, exclude={"tenant", "schema_version"})
-        return self._give(_entry(completion_id, "completion", body))
+        return self._give(_entry(made.completion_id, "completion", body))
 
     def _say(self, kind: FeedbackKind, completion_id: str, carried: dict[str, Any], said: Said) -> R_co:
         now = datetime.now(UTC)
         event_id = said.get("event_id") or uuid7(now, token_bytes(RANDOM_BYTES))
         told = {"occurred_at": now} | said | {"event_id": event_id, "completion_id": completion_id, "kind": kind}
         made = _made(FeedbackEvent, told | carried, event_id)
-        return self._give(made if isinstance(made, Refusal) else _entry(event_id, "feedback", to_body(made)))
+        return self._give(made if isinstance(made, Refusal) else _entry(made.event_id, "feedback", to_body(made)))
 
     @abstractmethod
     def _give(self, made: Entry | Refusal) -> R_co: ...
@@ -123,7 +124,8 @@ class Verbs(ABC, Generic[R_co]):
 M = TypeVar("M", bound=Message)
 
 
-def _made(model: type[M], told: Mapping[str, Any], event_id: str) -> M | Refusal:
+def _made(model: type[M], told: Mapping[str, Any], event_id: object) -> M | Refusal:
+    named = str(event_id) if isinstance(event_id, str | int | None) else ""
     try:
         return model.model_validate(told)
     except ValidationError as error:
@@ -132,7 +134,21 @@ def _made(model: type[M], told: Mapping[str, Any], event_id: str) -> M | Refusal
         field, rule = ".".join(str(part) for part in where), first["msg"].removeprefix("Value error, ")
         if not field and ": " in rule:  # rules of a whole message name the field themselves
             field, rule = rule.split(": ", 1)
-        return Refusal(str(event_id), "InvalidInput", field, rule)
+        return Refusal(named, "InvalidInput", field, rule)
+    except RecursionError:
+        return Refusal(named, "InvalidInput", _deepest(told), "nested too deep")
+
+
+def _deepest(told: Mapping[str, Any]) -> str:
+    return next((name for name, value in told.items() if _is_too_deep(value)), "")
+
+
+def _is_too_deep(value: object) -> bool:
+    try:
+        unstorable(value)
+    except RecursionError:
+        return True
+    return False
 
 
 def _entry(event_id: str, to: Destination, body: Mapping[str, Any]) -> Entry:

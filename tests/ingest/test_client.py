@@ -210,6 +210,13 @@ def test_a_disk_that_refuses_leaves_everything_in_memory(
     assert gateway.ids() == ids
 
 
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("rating", ("c1", 6), {}, "value"),
     ("thumb", ("c1", "yes"), {}, "value"),
@@ -226,6 +233,13 @@ WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("log_completion", ("c1",), COMPLETION | {"policy": "NO"}, "policy"),
     ("log_completion", ("c1",), COMPLETION | {"prompt": [{"role": "bot", "content": SECRET}]}, "prompt.0.role"),
     ("log_completion", ("c1",), COMPLETION | {"prompt": SECRET}, "prompt.0"),
+    ("log_completion", ("c1",), COMPLETION | {"prompt": None}, "prompt"),
+    ("log_completion", ("c1",), COMPLETION | {"prompt": 7}, "prompt"),
+    ("log_completion", ("c1",), COMPLETION | {"prompt": nested(900)}, "prompt"),
+    ("log_completion", (nested(900),), COMPLETION, "completion_id"),
+    ("comment", ("c1", "a"), {"tags": nested(900)}, "tags"),
+    ("comment", ("c1", "a"), {"tags": {"page": nested(100_000)}}, "tags"),
+    ("copy", ("c1",), {"event_id": nested(100_000)}, "event_id"),
 ]
 
 
@@ -241,6 +255,22 @@ def test_a_wrong_call_is_told_by_its_field_and_never_raises_unless_asked(
     assert "Jane" not in str(refusal)
     with Plumbline(NOWHERE, "", raise_on_error=True) as client, pytest.raises(Refused, match=field):
         getattr(client, verb)(*arguments, **named)
+
+
+def test_no_depth_of_nesting_raises() -> None:
+    told: list[Refusal] = []
+    with Plumbline(NOWHERE, "", on_refused=told.append) as client:
+        for depth in range(300, 700):  # the interpreter's limit lies between, wherever the call comes from
+            client.comment("c1", "a", tags={"page": nested(depth)})  # type: ignore[dict-item]  # what a caller may do
+    assert {refusal.rule for refusal in told} >= {"nested too deep", "Input should be a valid string"}
+
+
+def test_ids_in_bytes_are_the_ids_that_are_sent(gateway: FakeFeedbackGateway, url: str) -> None:
+    with Plumbline(url, "", options=FAST) as client:
+        assert client.copy("c1", event_id=b"e1") == "e1"  # type: ignore[arg-type]  # what a caller may do
+        assert client.log_completion(b"c1", **COMPLETION) == "c1"  # type: ignore[arg-type]
+        assert client.flush(LIMIT_S)
+    assert gateway.ids() == ["e1"]
 
 
 def test_a_full_queue_raises_where_it_was_asked_to(tmp_path: Path) -> None:
