@@ -27,7 +27,7 @@ from ingest.gateway import Gateway
 from ingest.intake import Intake
 from ingest.offers import Offer
 from ingest.privacy import Privacy
-from matrix.errors import IdConflict, InvalidInput, NotFound, PlumblineError, Transient
+from matrix.errors import IdConflict, NotFound, PlumblineError, Transient
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent
 from matrix.ports import OutgoingMessage
@@ -62,12 +62,8 @@ def add_routes(api: FastAPI, gateway: Gateway, intake: Intake, connectors: Mappi
     ) -> JSONResponse:
         if connector not in connectors:
             raise NotFound(what="connector", name=connector)
-        if isinstance(payload, list) and len(payload) > MOST_ITEMS:
-            raise InvalidInput(
-                field="body", value=len(payload), remedy=f"{MOST_ITEMS} items at most; send less at once"
-            )
         keyed = partial(gateway.privacy.person, principal.tenant)
-        delivery = Delivery(now=gateway.clock.now(), keyed=keyed, policy=policy)
+        delivery = Delivery(now=gateway.clock.now(), keyed=keyed, policy=policy, most_items=MOST_ITEMS)
         outcomes = await asyncio.to_thread(
             _read, connectors[connector], payload, delivery, gateway.privacy, principal.tenant
         )

@@ -26,6 +26,7 @@ from matrix.messages.feedback import FeedbackEvent
 MAX_ID = 128
 MAX_TAG = 256
 MAX_POLICY = 63
+MOST_BESIDE = 16  # completions beside one another in an item: each repeats what was asked
 
 Message = FeedbackEvent | CompletionServed
 Names = Mapping[str, str]  # our name of a field to the sender's
@@ -39,6 +40,7 @@ class Delivery:
     now: datetime  # when things happened, where an item does not say
     keyed: Callable[[str], str]  # a keyed digest, at most 100 characters; the same text and key give the same digest
     policy: str | None = None  # what completions are credited to; else the model's name
+    most_items: int | None = None  # of one payload; a file may hold any number
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,12 @@ def each(payload: object, delivery: Delivery, read_item: ReadItem, *, within: Se
     """Read item after item: a list, the list under one of the names `within`, or one object.
 
     `read_item` raises InvalidInput where the whole item cannot be taken and yields one for a part that cannot.
+    InvalidInput where there are more items than are taken at once.
     """
     items, where = _items(payload, within)
+    if delivery.most_items is not None and len(items) > delivery.most_items:
+        remedy = f"{delivery.most_items} items at most; send less at once"
+        raise InvalidInput(field=where, value=len(items), remedy=remedy)
     if not items:
         return [Refused(0, where, None, "holds no item")]
     return [outcome for index, item in enumerate(items) for outcome in _outcomes(index, item, delivery, read_item)]

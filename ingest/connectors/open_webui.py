@@ -9,10 +9,11 @@ Left out: `data.details.rating` (1 to 10), the same person's judgement once more
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ingest.connectors.items import (
+    MOST_BESIDE,
     Delivery,
     Message,
     Outcome,
@@ -65,10 +66,15 @@ def _record(item: Mapping[str, Any], delivery: Delivery) -> Iterator[Message | I
     events: list[dict[str, Any]] = [{"kind": FeedbackKind.THUMB, "value": up}]
     if comment := text(item, "data.comment"):
         events.append({"kind": FeedbackKind.COMMENT, "text": comment})
-    for chosen, rejected in _preferred(item, message_id, up=up):
+    siblings = _siblings(item, message_id)
+    if len(siblings) > MOST_BESIDE:
+        remedy = f"{MOST_BESIDE} answers beside the rated one at most; the first are taken"
+        yield InvalidInput(field="data.sibling_model_ids", value=len(siblings), remedy=remedy)
+        siblings = siblings[:MOST_BESIDE]
+    for chosen, rejected in _preferred(siblings, message_id, up=up):
         pair = {"completion_id": chosen, "rejected_completion_id": rejected}
         events.append(pair | {"kind": FeedbackKind.PREFERENCE})
-    yield from _served(item, message_id, delivery)
+    yield from _served(item, (message_id, *siblings), delivery)
     for fields in events:
         yield said(delivery, "open-webui", key, common | fields, NAMES)
 
@@ -95,27 +101,30 @@ def _siblings(item: Mapping[str, Any], message_id: str) -> list[str]:
     parent = at(messages.get(message_id), "parentId")
     if parent is None or not isinstance(models, list):
         return []
+    named = {model for model in models if isinstance(model, str)}
     beside = [one for one, message in messages.items() if one != message_id and at(message, "parentId") == parent]
-    return [one for one in beside if at(messages[one], "model") in models and _is_answer(messages[one])]
+    return [one for one in beside if _is_answer(messages[one]) and _model(messages[one]) in named]
+
+
+def _model(message: object) -> str | None:
+    found = at(message, "model")
+    return found if isinstance(found, str) else None
 
 
 def _is_answer(message: object) -> bool:
     return at(message, "role") == "assistant" and bool(at(message, "content"))
 
 
-def _preferred(item: Mapping[str, Any], message_id: str, *, up: bool) -> list[tuple[str, str]]:
-    siblings = _siblings(item, message_id)
+def _preferred(siblings: Sequence[str], message_id: str, *, up: bool) -> list[tuple[str, str]]:
     if up:
         return [(message_id, other) for other in siblings]
     return [(siblings[0], message_id)] if len(siblings) == 1 else []
 
 
-def _served(item: Mapping[str, Any], message_id: str, delivery: Delivery) -> Iterator[Message | InvalidInput]:
+def _served(item: Mapping[str, Any], ids: Sequence[str], delivery: Delivery) -> Iterator[Message | InvalidInput]:
     """The rated completion and those beside it; one that cannot be read is named and costs no feedback."""
     messages = _messages(item)
-    if message_id not in messages:
-        return
-    for one in (message_id, *_siblings(item, message_id)):
+    for one in filter(messages.__contains__, ids):
         try:
             yield _completion(item, messages, one, delivery)
         except InvalidInput as error:

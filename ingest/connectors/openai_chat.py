@@ -11,7 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ingest.connectors.items import Delivery, Message, Outcome, at, credited, each, first_text, made, needed, text
+from ingest.connectors.items import (
+    MOST_BESIDE,
+    Delivery,
+    Message,
+    Outcome,
+    at,
+    credited,
+    each,
+    first_text,
+    made,
+    needed,
+    text,
+)
 from matrix.errors import InvalidInput
 from matrix.messages.completion import CompletionServed
 
@@ -43,7 +55,11 @@ def _entry(item: Mapping[str, Any], delivery: Delivery) -> Iterator[Message | In
         "conversation_id": first_text(request, "metadata.conversation_id", "metadata.session_id"),
         "served_at": at(response, "created"),
     }
-    for number, choice in enumerate(_list(response, "choices")):
+    choices = _list(response, "choices")
+    if len(choices) > MOST_BESIDE:
+        remedy = f"{MOST_BESIDE} choices of one completion at most; the first are taken"
+        yield InvalidInput(field="choices", value=len(choices), remedy=remedy)
+    for number, choice in enumerate(choices[:MOST_BESIDE]):
         try:
             yield _completion(choice, number, completion_id, common)
         except InvalidInput as error:

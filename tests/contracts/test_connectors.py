@@ -241,6 +241,36 @@ def test_among_several_answers_a_win_is_over_each_and_a_loss_says_not_who_won(
     assert [(one.completion_id, one.rejected_completion_id) for one in found if one.kind == "preference"] == pairs
 
 
+def test_of_many_answers_beside_the_rated_one_the_first_sixteen_are_taken_and_the_rest_is_named() -> None:
+    (one,) = [row for row in RECORDED if row.connector == "open-webui"]
+    payload = one.payload()
+    chat = payload["snapshot"]["chat"]["chat"]["history"]["messages"]
+    chat |= {f"b{n}": chat["b1"] | {"id": f"b{n}"} for n in range(1, 51)}
+    payload["data"] |= {"rating": 1}
+    outcomes = ALL["open-webui"](payload, DELIVERY)
+    assert [found.field for found in refused(outcomes)] == ["data.sibling_model_ids"]
+    kinds = [getattr(message, "kind", "completion") for message in messages(outcomes)]
+    assert (kinds.count("completion"), kinds.count("preference"), kinds.count("thumb")) == (17, 16, 1)
+
+
+def test_of_many_choices_of_one_completion_the_first_sixteen_are_taken_and_the_rest_is_named() -> None:
+    (one,) = [row for row in RECORDED if row.payload.__name__ == "openai_pair"]
+    payload = one.payload()
+    payload["response"]["choices"] *= 1000
+    outcomes = ALL["openai"](payload, DELIVERY)
+    assert [(found.field, found.value) for found in refused(outcomes)] == [("choices", 1000)]
+    assert len(messages(outcomes)) == 16
+
+
+def test_a_list_in_a_payload_is_as_long_as_one_alone_may_be() -> None:
+    few = replace(DELIVERY, most_items=2)
+    payloads: list[object] = [[{}] * 3, {"batch": [{}] * 3}, {"data": [{}] * 3}]
+    for payload in payloads:
+        with pytest.raises(InvalidInput, match="2 items at most"):
+            ALL["langfuse"](payload, few)
+    assert len(ALL["langfuse"]([{}] * 2, few)) == 2
+
+
 def test_items_are_read_where_the_mapping_says() -> None:
     answers = [{"about": "stars", "answer": 7, "stars": 4}, {"about": "words", "answer": "c2", "words": "fine"}]
     found = messages(ALL["survey"]({"answers": answers}, DELIVERY))

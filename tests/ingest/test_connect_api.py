@@ -171,6 +171,17 @@ def test_every_event_of_a_list_counts_towards_the_keys_rate(door: Door, client: 
         ("adaptive", b"[]", 422),
         ("adaptive", b"null", 422),
         ("adaptive", json.dumps([adaptive()] * 1001).encode(), 422),
+        *(
+            (name, json.dumps({within: [row() for _ in range(1001)]}).encode(), 422)
+            for name, within, row in (
+                ("langfuse", "batch", dict),
+                ("langfuse", "data", dict),
+                ("openai", "data", dict),
+                ("librechat", "messages", librechat),
+                ("open-webui", "items", dict),
+                ("survey", "answers", dict),
+            )
+        ),
         ("nobody", b"{}", 404),
     ],
 )
@@ -179,6 +190,7 @@ def test_a_body_that_cannot_be_read_is_refused(
 ) -> None:
     answer = client.post(f"/v1/connect/{path}", content=content, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert "refused" not in answer.json() or len(answer.json()["refused"]) == 1
     assert door.publisher.messages == []
 
 
