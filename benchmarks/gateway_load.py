@@ -28,7 +28,6 @@ SAID = (
 )
 IN_TEN, WORDS = 10, 25  # one event in ten carries free text of so many words
 PEOPLE = 5000
-PATIENCE_S = 15.0
 HOST = "127.0.0.1"
 HEADERS_END, LENGTH = b"\r\n\r\n", b"content-length:"
 
@@ -47,12 +46,14 @@ class Load:
     seed: int = 0
     completions: int = 1_000_000  # ids that feedback names; those below what is stocked are there
     prefix: str = "e"  # of event ids, so that runs do not repeat one another
+    patience_s: float = 15.0  # for the last answers
 
 
 @dataclass
 class Tally:
-    """What came back."""
+    """What was sent and what came back."""
 
+    made: int = 0  # requests
     latencies_s: list[float] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
     stop_at: float = 0.0
@@ -91,13 +92,14 @@ def events(load: Load) -> Iterator[dict[str, Any]]:
         yield said
 
 
-def requests(load: Load) -> Iterator[bytes]:
-    """Endless; each with events not sent before."""
+def requests(load: Load, tally: Tally) -> Iterator[bytes]:
+    """Endless; each with events not sent before, and counted since it is about to be sent."""
     said = events(load)
     head = f"POST {load.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {load.key}\r\n"
     head += "Content-Type: application/json\r\nContent-Length: "
     while True:
         body = json.dumps(next(said) if load.batch == 1 else [next(said) for _ in range(load.batch)]).encode()
+        tally.made += 1
         yield head.encode() + str(len(body)).encode() + HEADERS_END + body
 
 
@@ -184,7 +186,8 @@ class Turn:
 
 async def drive(load: Load) -> dict[str, Any]:
     """Run the load and say what came back."""
-    tally, source, loop = Tally(), requests(load), asyncio.get_running_loop()
+    tally, loop = Tally(), asyncio.get_running_loop()
+    source = requests(load, tally)
     turn = None if load.rate is None else Turn(tally)
     clients = []
     for _ in range(load.clients):
@@ -200,7 +203,7 @@ async def drive(load: Load) -> dict[str, Any]:
             turn.is_free(client)
         await _at_rate(load, turn, source)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(tally.ended.wait(), load.seconds + PATIENCE_S)
+        await asyncio.wait_for(tally.ended.wait(), load.seconds + load.patience_s)
     took_s = time.perf_counter() - began
     tally.ended.set()
     for client in clients:
@@ -228,7 +231,8 @@ def _told(tally: Tally, took_s: float, load: Load) -> dict[str, Any]:
         "p50_ms": took[len(took) // 2] * 1000,
         "p99_ms": took[min(int(len(took) * 0.99), len(took) - 1)] * 1000,
         "statuses": tally.statuses,
-        "requests": len(tally.latencies_s),
+        "requests": tally.made,
+        "unanswered": tally.made - len(tally.latencies_s),
         "cpu_share": time.process_time() / took_s,
     }
 

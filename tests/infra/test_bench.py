@@ -56,5 +56,5 @@ def test_a_quick_run_of_the_gateways_benchmark_tells_every_figure() -> None:
     )
     assert told.exception is None, told.exception
     figures = json.loads(told.stdout)["figures"]
-    assert len(figures) == 6
+    assert len(figures) == 7
     assert all(figure["value"] > 0 for figure in figures)
