@@ -60,5 +60,7 @@ def tiny_base(folder: Path, *, ends: float = 1.0) -> LoadedBase:
     """`ends` above 1 makes the mark that ends an answer likelier: what is cut off teaches nothing."""
     base = load_base(save_tiny_base(folder))
     with torch.no_grad():
-        base.model.get_input_embeddings().weight[base.tokenizer.eos_token_id] *= ends
+        weight = base.model.get_input_embeddings().weight
+        assert isinstance(weight, torch.Tensor)
+        weight[base.tokenizer.eos_token_id] *= ends
     return base
