@@ -3,7 +3,8 @@
 Every completion draws from its own stream of uniforms by inverting its own distribution, so what it is batched with
 does not enter its draws. It enters the last bits of the logits (the order of sums depends on the batch's shape), which
 changes a completion only where a uniform or a greedy tie lies within about 1e-6 of a boundary. Whoever wants to hear
-its tokens hears each as it is drawn; where nobody listens any more, the row no longer keeps its batch running.
+its tokens hears each as it is drawn. Rows that have ended, or that nobody listens to any more, leave the batch once
+they are a fifth of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from transformers import DynamicCache, PreTrainedModel
 
 from trainer.microbatches import Generated, Wanted
 
+SHRINK_BELOW = 0.8  # share of running rows below which the batch is cut down to them
+
 
 @torch.inference_mode()
 def generate(model: PreTrainedModel | PeftModel, wanted: Sequence[Wanted], *, end_id: int) -> list[Generated]:
@@ -25,24 +28,27 @@ def generate(model: PreTrainedModel | PeftModel, wanted: Sequence[Wanted], *, en
     tokens, mask = _left_padded([one.prompt for one in wanted], end_id)
     limits = torch.tensor([one.max_tokens for one in wanted])
     temperatures = torch.tensor([one.temperature for one in wanted], dtype=torch.float64)
-    uniforms = _uniforms(wanted, int(limits.max()))
-    cache, drawn, logprobs = DynamicCache(config=model.config), [], []
-    running = torch.ones(len(wanted), dtype=torch.bool)
-    for step in range(int(limits.max())):
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-        output = model(
-            input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
-        )
-        logits = output.logits[:, -1, :].double()
-        choice = _draw(logits, temperatures, uniforms[:, step])
-        drawn.append(choice)
-        logprobs.append(torch.log_softmax(logits, -1).gather(1, choice[:, None])[:, 0])
-        heard = _tell(wanted, choice, logprobs[-1], running)
-        running = running & heard & (choice != end_id) & (step + 1 < limits)
+    longest, count, cache = int(limits.max()), len(wanted), DynamicCache(config=model.config)
+    uniforms = _uniforms(wanted, longest)
+    drawn, logprobs = torch.full((count, longest), end_id), torch.zeros(count, longest, dtype=torch.float64)
+    lengths = torch.zeros(count, dtype=torch.int64)
+    rows, running = torch.arange(count), torch.ones(count, dtype=torch.bool)
+    for step in range(longest):
+        logits = _next_logits(model, tokens, mask, cache)
+        choice = _draw(logits, temperatures[rows], uniforms[rows, step])
+        chosen = torch.log_softmax(logits, -1).gather(1, choice[:, None])[:, 0]
+        drawn[rows, step], logprobs[rows, step] = choice, chosen
+        lengths += running
+        heard = _tell([wanted[row] for row in rows.tolist()], choice, chosen, running[rows])
+        running[rows] &= heard & (choice != end_id) & (step + 1 < limits[rows])
         if not running.any():
             break
+        on = running[rows].nonzero()[:, 0]
+        if len(on) <= SHRINK_BELOW * len(rows):
+            cache.batch_select_indices(on)
+            rows, mask, choice = rows[on], mask[on], choice[on]
         tokens, mask = choice[:, None], torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-    return _cut(torch.stack(drawn, 1), torch.stack(logprobs, 1), limits, end_id)
+    return _cut(drawn, logprobs, lengths, end_id)
 
 
 @torch.inference_mode()
@@ -55,8 +61,19 @@ def token_logprobs(
     return tuple(chosen.tolist())
 
 
+def _next_logits(model: PreTrainedModel | PeftModel, tokens: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+    """(B, V) of the token after `tokens`; `mask` covers what the cache holds and `tokens`."""
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+    output = model(
+        input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+    )
+    return output.logits[:, -1, :].double()  # type: ignore[no-any-return]
+
+
 def _draw(logits: Tensor, temperatures: Tensor, uniforms: Tensor) -> Tensor:
     """(B, V) logits in, (B,) token ids out; temperature 0 takes the likeliest."""
+    if not temperatures.any():
+        return logits.argmax(-1)
     warm = torch.softmax(logits / temperatures.clamp(min=1e-6)[:, None], -1).cumsum(-1)
     # A sum that rounds to just below 1 must not leave a uniform without a token.
     sampled = torch.searchsorted(warm, uniforms[:, None] * warm[:, -1:], right=True)[:, 0].clamp(
@@ -86,11 +103,9 @@ def _left_padded(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor,
     return tokens, mask
 
 
-def _cut(drawn: Tensor, logprobs: Tensor, limits: Tensor, end_id: int) -> list[Generated]:
+def _cut(drawn: Tensor, logprobs: Tensor, lengths: Tensor, end_id: int) -> list[Generated]:
     completions = []
-    for row, limit in enumerate(limits.tolist()):
-        tokens = drawn[row, :limit].tolist()
-        ended = end_id in tokens
-        length = tokens.index(end_id) + 1 if ended else len(tokens)
-        completions.append(Generated(tuple(tokens[:length]), tuple(logprobs[row, :length].tolist()), ended))
+    for row, length in enumerate(lengths.tolist()):
+        tokens = tuple(drawn[row, :length].tolist())
+        completions.append(Generated(tokens, tuple(logprobs[row, :length].tolist()), tokens[-1] == end_id))
     return completions
