@@ -1,7 +1,8 @@
 """The base model of the clinic: fitted once on the generated corpus, kept by the hash of all that it follows from.
 
 What counts is the text, the files of the trainer that fits it and the versions of its libraries; a change of any fits
-anew beside the old. A folder appears whole or not at all.
+anew beside the old. A folder appears whole or not at all; one command fits at a time, a fit ends with the command that
+asked for it, and what a killed one leaves is removed by the next.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from infra.demo import corpus
 from infra.demo.driver import run_command
+from infra.local.state import in_turn
 from matrix.digests import digest_bytes, digest_json
 from matrix.errors import StackFailed
 
@@ -25,6 +27,7 @@ CORPUS_SEED = 0  # the assistant that the clinic has; the story's seed is that o
 FITTING_PATIENCE_S = 900.0
 LIBRARIES = ("torch", "transformers", "tokenizers")
 FITTED_BY = Path(__file__).parents[2] / "trainer" / "base_model.py"
+DRAFT = ".draft-"  # of a folder in the cache that is not whole yet
 DIGEST = "digest.txt"  # beside the model, written last
 
 
@@ -54,11 +57,16 @@ def ensure_ground(cache: Path, *, seed: int, tell: Callable[[str], None]) -> Gro
 def _ensure_entry(cache: Path, tell: Callable[[str], None]) -> Path:
     text = corpus.dialogue_lines(CORPUS_SEED)
     entry = cache / f"base-{_identity(text)[:16]}"
-    if not entry.exists():
-        tell("fitting the base model on generated text; once, about a minute")
-        with _appearing(entry) as draft:
-            (draft / "corpus.jsonl").write_bytes(text)
-            (draft / DIGEST).write_text(_fit(draft / "corpus.jsonl", draft / "model"))
+    if entry.exists():
+        return entry
+    with in_turn(cache / "base.lock", waiting=lambda: tell("another command fits a base model; waiting for it")):
+        for left in cache.glob(f"{DRAFT}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        if not entry.exists():
+            tell("fitting the base model on generated text; once, about a minute")
+            with _appearing(entry) as draft:
+                (draft / "corpus.jsonl").write_bytes(text)
+                (draft / DIGEST).write_text(_fit(draft / "corpus.jsonl", draft / "model"))
     return entry
 
 
@@ -70,7 +78,9 @@ def _identity(text: bytes) -> str:
 def _fit(text: Path, model: Path) -> str:
     """Digest of the model that the trainer fitted."""
     arguments = ("trainer", "fit-base", str(text), "--output", str(model), "--json")
-    done = run_command(arguments, home=text.parent, patience_s=FITTING_PATIENCE_S, shows_progress=True)
+    done = run_command(
+        arguments, home=text.parent, patience_s=FITTING_PATIENCE_S, shows_progress=True, ends_with_us=True
+    )
     if done.returncode != 0:
         raise StackFailed(
             part="base model",
@@ -82,15 +92,10 @@ def _fit(text: Path, model: Path) -> str:
 
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
-    """A folder to write into that gets its name once it is whole; of two writers, the first wins."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".draft-"))
+    """A folder to write into that gets its name once it is whole."""
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=DRAFT))
     try:
         yield draft
-        try:
-            draft.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
+        draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from infra.http import ApiClient
+from infra.local import lifeline
 from infra.settings import Settings
 from matrix.errors import Permanent
 
@@ -95,10 +96,12 @@ def run_command(
     key: str | None = None,
     patience_s: float = COMMAND_PATIENCE_S,
     shows_progress: bool = False,
+    ends_with_us: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """`plumbline …` in a process of its own, told of no other deployment than this home's.
 
-    One that shows its progress writes to our standard error; what others say there is in the answer.
+    One that shows its progress writes to our standard error; what others say there is in the answer. One that ends with
+    us does so however we end.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PLUMBLINE_")}
     told: Mapping[str, str] = {"PLUMBLINE_HOME": str(home)} | ({"PLUMBLINE_API_KEY": key} if key else {})
@@ -111,6 +114,7 @@ def run_command(
             text=True,
             timeout=patience_s,
             check=False,
+            preexec_fn=lifeline.ends_with_us() if ends_with_us else None,
         )
     except subprocess.TimeoutExpired:
         raise NotSeen(wanted=f"the end of `plumbline {' '.join(arguments)}`", waited_s=patience_s, last=None) from None

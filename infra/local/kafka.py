@@ -20,12 +20,15 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from infra.local.children import Child
+from infra.local.lifeline import ends_with_us
 from infra.local.ports import HOST
 from infra.local.readiness import Check, accepts
+from infra.local.state import in_turn
 from matrix.errors import StackFailed
 
 FILES = Path(__file__).parent / "kafka_files"
 OLDEST_JAVA = 17
+DRAFT = "draft-"  # of a folder in the cache that is not whole yet
 JVM = ("-Xms64m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
 
 PROPERTIES = """\
@@ -73,7 +76,10 @@ def jars_folder(cache: Path) -> Path:
 
 
 def ensure_jars(cache: Path) -> Path:
-    """The folder of jars, resolved by Maven where it is missing. A killed download leaves nothing behind."""
+    """The folder of jars, resolved by Maven where it is missing, by one command at a time.
+
+    What a killed download leaves is removed by the next.
+    """
     jars = jars_folder(cache)
     if jars.is_dir():
         return jars
@@ -84,14 +90,13 @@ def ensure_jars(cache: Path) -> Path:
             reason="Maven (mvn) is not on PATH",
             remedy="Install it (Debian: apt install maven); it fetches Kafka's jars once.",
         )
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="draft-", dir=cache) as draft:
-        _resolve(maven, Path(draft))
-        try:
-            (Path(draft) / "jars").replace(jars)
-        except OSError:  # another command was faster: its jars are as good
-            if not jars.is_dir():
-                raise
+    with in_turn(cache / "kafka.lock"):
+        for left in cache.glob(f"{DRAFT}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        if not jars.is_dir():
+            with tempfile.TemporaryDirectory(prefix=DRAFT, dir=cache) as draft:
+                _resolve(maven, Path(draft))
+                (Path(draft) / "jars").replace(jars)
     return jars
 
 
@@ -124,7 +129,9 @@ def _resolve(maven: str, draft: Path) -> None:
     _check_java()
     command = (maven, "-q", "-B", "-f", str(FILES / "pom.xml"), "dependency:copy-dependencies")
     where = (f"-DoutputDirectory={draft / 'jars'}", "-DincludeScope=runtime")
-    done = subprocess.run((*command, *where), capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = subprocess.run(  # noqa: S603 - ours
+        (*command, *where), capture_output=True, text=True, check=False, preexec_fn=ends_with_us()
+    )
     if done.returncode != 0:
         raise StackFailed(
             part="kafka",

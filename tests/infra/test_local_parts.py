@@ -6,6 +6,7 @@ import socket
 import stat
 import sys
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -146,7 +147,25 @@ def test_a_download_that_fails_leaves_nothing_that_looks_done(tmp_path: Path, mo
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(StackFailed, match=r"could not fetch its jars: .*no route"):
         kafka.ensure_jars(tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["kafka.lock"]
+
+
+def test_jars_are_fetched_once_by_those_who_ask_at_once_and_a_killed_download_is_cleared_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java, maven, cache = tmp_path / "java", tmp_path / "mvn", tmp_path / "cache"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"17.0.2\"' >&2\n")
+    makes_its_folder = 'for word; do case "$word" in -DoutputDirectory=*) mkdir "${word#*=}";; esac; done'
+    maven.write_text(f"#!/bin/sh\necho fetched >> {tmp_path}/log\n{makes_its_folder}\n")
+    for tool in (java, maven):
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (cache / "draft-of-a-killed-one" / "jars").mkdir(parents=True)
+    with ThreadPoolExecutor() as pool:
+        found = set(pool.map(kafka.ensure_jars, [cache] * 4))
+    assert found == {kafka.jars_folder(cache)}
+    assert (tmp_path / "log").read_text() == "fetched\n"
+    assert sorted(path.name for path in cache.iterdir()) == [kafka.jars_folder(cache).name, "kafka.lock"]
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
