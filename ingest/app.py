@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import secrets
 import time
@@ -37,6 +38,7 @@ from matrix.errors import BrokerUnavailable, DatabaseUnavailable
 log = logging.getLogger(__name__)
 
 RECONNECT_S = 1.0
+ENDING_S = 5  # for what is logged after the last policy server's answer
 YOUNG_OBJECTS = 10_000  # between two looks of the collector: some dozen requests', and nearly all are gone by then
 # A stream holds its connection for as long as it is read; how many wait is for the policy servers to limit.
 POLICY_SERVER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
@@ -56,7 +58,17 @@ def serve(settings: IngestSettings, *, host: str, port: int) -> None:
         proxy_headers=False,
         log_config=None,
         access_log=False,
+        timeout_graceful_shutdown=ending_s(settings),
     )
+
+
+def ending_s(settings: IngestSettings) -> int:
+    """How long what is under way may take when the gateway is told to end: a policy server's whole patience.
+
+    Without a bound, one client that keeps a stream open would hold up the end until somebody kills the process, and
+    with it what waits for Kafka.
+    """
+    return math.ceil(settings.policy_server_timeout_s) + ENDING_S
 
 
 def work(settings: IngestSettings) -> None:

@@ -10,13 +10,17 @@ from typing import Any
 import click
 import httpx
 import pytest
+import uvicorn
 import yaml
+from pydantic import SecretStr
 
 from infra.cli import root
 from infra.http import make_api
 from infra.local import parts
 from infra.local.kafka import jars_folder
 from infra.settings import Settings
+from ingest.app import serve
+from ingest.settings import IngestSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -107,6 +111,15 @@ def test_a_workers_health_check_is_its_ready_marker(service: str) -> None:
     home = PRODUCT[service]["environment"]["PLUMBLINE_HOME"]
     marker = f"{home}/run/{WORKERS[service].marker}.ready"
     assert PRODUCT[service]["healthcheck"]["test"] == ["CMD", "test", "-e", marker]
+
+
+def test_a_gateway_that_ends_waits_for_its_completions_and_is_given_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(uvicorn, "run", lambda _app, **options: given.update(options))
+    settings = IngestSettings(pseudonym_secret=SecretStr("pseudonyms of tests, always the same"))
+    serve(settings, host="127.0.0.1", port=0)
+    assert given["timeout_graceful_shutdown"] > settings.policy_server_timeout_s
+    assert float(PRODUCT["gateway"]["stop_grace_period"].removesuffix("s")) > given["timeout_graceful_shutdown"]
 
 
 def test_servers_that_load_adapters_are_not_published() -> None:
