@@ -17,13 +17,14 @@ from typing import Annotated, Any
 import httpx
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from infra.access import FORM, AccessKeys, Principal, Scope, ensure_scope
+from infra.api_page import page
 from infra.limits import RateLimits
 from matrix import errors
 
@@ -101,7 +102,7 @@ def make_api(
     words: Words = Words(),
 ) -> FastAPI:
     """An application with /health, keys, a body limit, problem details and, where asked for, limits per key."""
-    app = FastAPI(title=title, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title=title, docs_url=None, redoc_url=None)
     app.state.keys, app.state.limits, app.state.words = keys, limits, words
     app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
     app.add_exception_handler(errors.PlumblineError, _on_plumbline_error)
@@ -113,6 +114,10 @@ def make_api(
     async def health() -> dict[str, str]:
         """Ready to answer."""
         return {"status": "ok"}
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(page(app.openapi()))
 
     return app
 

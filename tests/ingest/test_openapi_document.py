@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -83,6 +84,19 @@ def test_the_readmes_bodies_fit_the_document_and_stand_in_it(gateway: FeedbackGa
 def test_every_metric_of_the_readme_has_an_example(gateway: FeedbackGateway) -> None:
     examples = content(operations(gateway)["/v1/feedback"])["examples"]
     assert set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)) - {"metric_name"} == set(examples)
+
+
+def test_the_page_shows_every_operation_with_its_examples_and_loads_nothing(gateway: FeedbackGateway) -> None:
+    answer = TestClient(gateway.app).get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    shown = html.unescape(answer.text)
+    for method, path in OPERATIONS:
+        assert f"<code>{method} {path}</code>" in shown
+    for operation in operations(gateway).values():
+        for example in content(operation)["examples"].values():
+            assert json.dumps(example["value"], indent=2) in shown
+    assert set(re.findall(r'(?:src|href)="([^#"]*)', answer.text)) == {"openapi.json", ""}
+    assert not re.search(r"<script|<link|<img|@import|url\(", answer.text)
 
 
 def test_no_operation_of_the_document_is_left_out(gateway: FeedbackGateway) -> None:
