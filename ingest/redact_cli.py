@@ -27,7 +27,10 @@ from matrix.errors import InvalidInput
 def redact_command(
     *, file: str, as_json: bool, evaluate: bool, text_field: str | None, id_field: str | None, strict: bool
 ) -> None:
-    """Replace what names people in the texts of FILE: JSON lines, a JSON list, CSV, or - for standard input."""
+    """Replace what names people in the texts of FILE: JSON lines, a JSON list, CSV, or - for standard input.
+
+    Parquet is not read: convert it to JSON lines or CSV first.
+    """
     find = finder(IngestSettings.load().entity_model)
     rows = _readable(read_rows(file, Fields(text=text_field, id=id_field)), strict=strict)
     if evaluate:

@@ -1,6 +1,7 @@
 """Rows of a file that is to be redacted: JSON lines, CSV, or one JSON list (presidio-research's form too).
 
-A row that cannot be read costs itself alone. No reason repeats what a row says.
+A row that cannot be read costs itself alone. No reason repeats what a row says. Left out: Parquet, whose reader
+(pyarrow) would be one more dependency for one command; it is refused by name.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from ingest.redaction.evaluation import LABELS, Span
 from matrix.errors import InvalidInput
 
+PARQUET = b"PAR1"  # its first bytes
 TEXT_FIELDS = ("text", "full_text")
 SPAN_FIELDS = (("start", "end", "kind"), ("start_position", "end_position", "entity_type"))
 
@@ -66,6 +68,9 @@ def _text_of(file: str) -> str:
     except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidInput(field="FILE", value=file, remedy=f"cannot be read: {reason}") from None
+    if raw.startswith(PARQUET) or file.lower().endswith(".parquet"):
+        remedy = "Parquet is not read; convert it to JSON lines or CSV, e.g. with pandas or DuckDB"
+        raise InvalidInput(field="FILE", value=file, remedy=remedy)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -83,6 +83,20 @@ def test_a_file_that_cannot_be_read_is_one_named_error(given: str | bytes, words
     assert told in str(outcome.exception)
 
 
+PARQUET = b"PAR1\x15\x04\x15\x10PAR1"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.parquet", b'{"text": "ok"}'), ("A.PARQUET", PARQUET), ("a", PARQUET)]
+)
+def test_parquet_is_refused_with_what_to_do(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    for outcome in (run(str(tmp_path / name)), run("-", given=PARQUET)):
+        assert isinstance(outcome.exception, InvalidInput)
+        assert "convert it to JSON lines or CSV" in str(outcome.exception)
+    assert "Parquet is not read" in run("--help").stdout
+
+
 @pytest.mark.parametrize("file", ["/nowhere/at-all", "a\x00b", "."])
 def test_a_file_that_is_not_there_is_one_named_error(file: str) -> None:
     assert isinstance(run(file).exception, InvalidInput)
