@@ -27,6 +27,7 @@ from infra.access import FORM, AccessKeys, Principal, Scope, ensure_scope
 from infra.api_page import page
 from infra.limits import RateLimits
 from matrix import errors
+from matrix.validation import named
 
 log = logging.getLogger(__name__)
 
@@ -212,11 +213,9 @@ def validation_errors(found: Any, words: Words = Words()) -> list[dict[str, Any]
     """Pydantic's findings as field, rule and value."""
     rows = []
     for entry in found:
-        where = [str(part) for part in entry["loc"] if part not in ("body", "query", "path", "header")]
-        rule, field = str(entry["msg"]).removeprefix("Value error, "), ".".join(where)
-        if not field and ": " in rule:  # our own validators name the field themselves
-            field, rule = rule.split(": ", 1)
-        field = field or "body"
+        place = [part for part in entry["loc"] if part not in ("body", "query", "path", "header")]
+        where, rule = named(place, str(entry["msg"]))
+        field = ".".join(map(str, where)) or "body"
         rows.append({"field": words.sentence(field), "rule": rule, "value": words.value(field, entry.get("input"))})
     return rows
 

@@ -21,6 +21,7 @@ from matrix.messages.base import Message
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent, Position
 from matrix.results import DeadLetter, Ok
+from matrix.validation import first_finding
 
 M = TypeVar("M", bound=Message)
 Key = tuple[str, str]  # tenant and id
@@ -235,13 +236,10 @@ def storable(text: str, most: int = SHOWN) -> str:
 
 
 def _explained(error: ValidationError) -> DeadLetter:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"][: 2 if first["loc"][:1] == ("tags",) else 1])
-    rule = first["msg"].removeprefix("Value error, ")
-    if not field and ": " in rule:  # validators of the whole message name the field themselves
-        field, rule = rule.split(": ", 1)
-    detail = f"{field}: {rule}" if field else rule
-    return DeadLetter(_reason(first["type"], field), storable(detail), "check", storable(field) or None)
+    first = first_finding(error)
+    field = ".".join(map(str, first.place[: 2 if first.place[:1] == ("tags",) else 1]))
+    detail = f"{field}: {first.rule}" if field else first.rule
+    return DeadLetter(_reason(first.kind, field), storable(detail), "check", storable(field) or None)
 
 
 def _reason(kind: str, field: str) -> Reason:

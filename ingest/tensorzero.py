@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field, StrictBool, StrictFloat, StrictInt, S
 from matrix.errors import InvalidInput
 from matrix.messages.base import DEFAULT_TENANT, Identifier, Value
 from matrix.messages.feedback import FeedbackEvent, FeedbackKind
+from matrix.validation import first_finding
 
 METRICS: Mapping[str, tuple[FeedbackKind, str]] = {  # metric name -> kind, and the event's field that `value` fills
     "thumbs": (FeedbackKind.THUMB, "value"),
@@ -87,10 +88,7 @@ def to_body(event: FeedbackEvent) -> dict[str, Any]:
 
 
 def _renamed(error: ValidationError, fills: str) -> InvalidInput:
-    first = error.errors(include_url=False)[0]
-    field, rule = str(first["loc"][0]) if first["loc"] else "", first["msg"].removeprefix("Value error, ")
-    if not field and ": " in rule:
-        field, rule = rule.split(": ", 1)
+    first = first_finding(error)
+    field = str(first.place[0]) if first.place else ""
     field = "value" if field and field == fills else RENAMED.get(field, field)
-    value = first["input"] if first["loc"] else None
-    return InvalidInput(field=field or "body", value=value, remedy=rule)
+    return InvalidInput(field=field or "body", value=first.value, remedy=first.rule)

@@ -20,6 +20,7 @@ from ingest.tensorzero import to_body
 from matrix.messages.base import Message, unstorable
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent, FeedbackKind
+from matrix.validation import first_finding
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -129,12 +130,9 @@ def _made(model: type[M], told: Mapping[str, Any], event_id: object) -> M | Refu
     try:
         return model.model_validate(told)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = first["loc"] if first["loc"][:1] == ("prompt",) else first["loc"][:1]
-        field, rule = ".".join(str(part) for part in where), first["msg"].removeprefix("Value error, ")
-        if not field and ": " in rule:  # rules of a whole message name the field themselves
-            field, rule = rule.split(": ", 1)
-        return Refusal(named, "InvalidInput", field, rule)
+        first = first_finding(error)
+        where = first.place if first.place[:1] == ("prompt",) else first.place[:1]
+        return Refusal(named, "InvalidInput", ".".join(map(str, where)), first.rule)
     except RecursionError:
         return Refusal(named, "InvalidInput", _deepest(told), "nested too deep")
 

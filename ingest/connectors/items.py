@@ -22,6 +22,7 @@ from matrix.errors import InvalidInput
 from matrix.messages.base import unstorable
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent
+from matrix.validation import first_finding
 
 MAX_ID = 128
 MAX_TAG = 256
@@ -180,12 +181,8 @@ def made(model: type[M], fields: Mapping[str, Any], names: Names) -> M:
 
 
 def _named(error: ValidationError, names: Names) -> InvalidInput:
-    first = error.errors(include_url=False, include_context=False)[0]
-    rule = first["msg"].removeprefix("Value error, ")
-    place = [str(part) for part in first["loc"]]
-    if not place and ": " in rule:  # validators of the whole message name the field themselves
-        field, rule = rule.split(": ", 1)
-        place = re.split(r"[.\[]", field, maxsplit=1)
-    head, *rest = place or ["body"]
-    field = ".".join([names.get(head, head), *(rest if head in ("tags", "prompt") else [])])
-    return InvalidInput(field=field, value=first["input"] if first["loc"] else None, remedy=rule)
+    first = first_finding(error)
+    outer, *inner = first.place or ("body",)
+    head, *rest = re.split(r"[.\[]", str(outer), maxsplit=1)  # a validator of the whole may name what lies deeper
+    place = [names.get(head, head), *rest, *map(str, inner)] if head in ("tags", "prompt") else [names.get(head, head)]
+    return InvalidInput(field=".".join(place), value=first.value, remedy=first.rule)

@@ -14,6 +14,7 @@ from matrix.digests import digest_bytes, digest_json
 from matrix.errors import InvalidInput
 from matrix.messages.completion import CompletionServed
 from matrix.messages.feedback import FeedbackEvent
+from matrix.validation import first_finding
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # where recordings without times begin
 ID_DIGITS = 16
@@ -87,9 +88,9 @@ def each(
         try:
             yield from list(read_row(number, value))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            yield BadRow(number, f"{where}: {first['msg']}" if where else first["msg"].removeprefix("Value error, "))
+            first = first_finding(error)
+            where = ".".join(map(str, first.place))
+            yield BadRow(number, f"{where}: {first.rule}" if where else first.rule)
         except KeyError as error:
             yield BadRow(number, f"{error.args[0]}: missing")
         except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
