@@ -20,12 +20,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from ingest.redaction import redactor, rules
 from ingest.redaction.redactor import Find
-from matrix.messages.base import Identifier
-from matrix.messages.completion import MAX_CHARACTERS, ChatMessage, CompletionServed
-from matrix.messages.feedback import MAX_TEXT, FeedbackEvent
+from matrix.messages.base import MAX_IDENTIFIER, Identifier
+from matrix.messages.completion import MAX_CHARACTERS, MAX_CONTENT, ChatMessage, CompletionServed
+from matrix.messages.feedback import MAX_TAG, MAX_TEXT, FeedbackEvent
 
 PSEUDONYM = re.compile(r"p_[a-z2-7]{26}")
-MAX_IDENTIFIER, MAX_TAG, MAX_CONTENT = 128, 256, 100_000  # characters, as the messages allow them
 PEOPLE = frozenset({"user_id", "user", "userId", "username"})  # fields that hold a person's name or id
 JOINED_ON = frozenset({"event_id", "completion_id", "rejected_completion_id"})
 IDS = JOINED_ON | {"id", "conversation_id", "inference_id", "episode_id"}

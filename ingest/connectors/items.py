@@ -19,14 +19,11 @@ from pydantic import ValidationError
 
 from matrix.digests import digest_json
 from matrix.errors import InvalidInput
-from matrix.messages.base import unstorable
-from matrix.messages.completion import CompletionServed
-from matrix.messages.feedback import FeedbackEvent
+from matrix.messages.base import MAX_IDENTIFIER, unstorable
+from matrix.messages.completion import MAX_POLICY, CompletionServed
+from matrix.messages.feedback import MAX_TAG, FeedbackEvent
 from matrix.validation import first_finding
 
-MAX_ID = 128
-MAX_TAG = 256
-MAX_POLICY = 63
 MOST_BESIDE = 16  # completions beside one another in an item: each repeats what was asked
 
 Message = FeedbackEvent | CompletionServed
@@ -168,7 +165,7 @@ def said(delivery: Delivery, connector: str, key: object, fields: Mapping[str, A
     """
     told = {name: value for name, value in fields.items() if value is not None and name != "occurred_at"}
     spelt = json.dumps([key, told], sort_keys=True)  # in ASCII, which spells half a surrogate pair too
-    event_id = f"{connector}-{delivery.keyed(spelt)}"[:MAX_ID]
+    event_id = f"{connector}-{delivery.keyed(spelt)}"[:MAX_IDENTIFIER]
     return made(FeedbackEvent, dict(fields) | {"event_id": event_id}, names)
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ingest.connectors.items import MAX_ID, Delivery, Message, Outcome, each
+from ingest.connectors.items import Delivery, Message, Outcome, each
 from ingest.tensorzero import FeedbackRequest, to_event
 from matrix.errors import InvalidInput
+from matrix.messages.base import MAX_IDENTIFIER
 
 
 def read(payload: object, delivery: Delivery) -> list[Outcome]:
@@ -30,5 +31,5 @@ def _body(item: Mapping[str, Any], delivery: Delivery) -> Iterator[Message | Inv
         raise InvalidInput(field=field, value=first["input"], remedy=first["msg"]) from None
     if body.dryrun:
         raise InvalidInput(field="dryrun", value=True, remedy="left out here; POST /v1/feedback only checks with it")
-    event_id = body.id or f"tensorzero-{delivery.keyed(json.dumps(item, sort_keys=True))}"[:MAX_ID]
+    event_id = body.id or f"tensorzero-{delivery.keyed(json.dumps(item, sort_keys=True))}"[:MAX_IDENTIFIER]
     yield to_event(body, event_id, delivery.now)

@@ -9,7 +9,8 @@ from pydantic import Field, StrictBool, StringConstraints, model_validator
 from matrix.messages.base import DEFAULT_TENANT, Identifier, Message, Moment, TenantName, Value
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-PolicyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+MAX_POLICY = 63  # characters
+PolicyName = Annotated[str, StringConstraints(pattern=rf"^[a-z0-9][a-z0-9-]{{0,{MAX_POLICY - 1}}}$")]
 MAX_CHARACTERS = 150_000  # of prompt and completion together: six bytes each at worst stay below MAX_RECORD_BYTES
 MAX_CONTENT = 100_000  # characters of one turn
 

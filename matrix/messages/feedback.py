@@ -14,7 +14,8 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraint
 from matrix.messages.base import DEFAULT_TENANT, Identifier, Message, Moment, TenantName, Value
 from matrix.messages.completion import CompletionServed
 
-TagText = Annotated[str, StringConstraints(max_length=256)]
+MAX_TAGS, MAX_TAG = 32, 256  # of an event, and characters of one
+TagText = Annotated[str, StringConstraints(max_length=MAX_TAG)]
 MAX_TEXT = 20_000  # characters; longer comments are not comments
 
 
@@ -69,7 +70,7 @@ class FeedbackEvent(Message):
     rejected_completion_id: Identifier | None = None
     user_id: Identifier | None = None
     occurred_at: Moment
-    tags: dict[Identifier, TagText] = Field(default_factory=dict, max_length=32)
+    tags: dict[Identifier, TagText] = Field(default_factory=dict, max_length=MAX_TAGS)
     consent: StrictBool = True  # may be stored and learned from; without it the event is set aside without its words
 
     @model_validator(mode="after")
