@@ -18,11 +18,10 @@ from ingest.consent import feedback_without_words
 from ingest.privacy import Privacy
 from ingest.steps import Key
 from ingest.tensorzero import METRICS, FeedbackRequest, to_event
-from matrix.messages.base import FIRST_YEAR, LAST_YEAR, unstorable
-from matrix.messages.feedback import MAX_TEXT, FeedbackEvent, FeedbackKind
+from matrix.messages.base import FIRST_YEAR, LAST_YEAR, MAX_IDENTIFIER, unstorable
+from matrix.messages.feedback import MAX_TAG, MAX_TAGS, MAX_TEXT, FeedbackEvent, FeedbackKind
 
 BIG_CHARACTERS = 4_000  # of a text: redacting it is done in a thread
-MAX_TAGS, MAX_NAME, MAX_TAG = 32, 128, 256  # as FeedbackEvent has them
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # with halves of surrogate pairs, which nothing stores
 SAYS_NOTHING = frozenset({FeedbackKind.REGENERATE, FeedbackKind.COPY, FeedbackKind.ABANDON})
 SAYS_TEXT = frozenset({FeedbackKind.EDIT, FeedbackKind.COMMENT, FeedbackKind.FOLLOW_UP})
@@ -79,7 +78,7 @@ class Offers:
         at = now if request.occurred_at is None else request.occurred_at
         person = request.user_id or request.tags.get("user_id")
         is_common = request.consent and FIRST_YEAR + 1 < at.year < LAST_YEAR - 1 and _fit(request.tags)
-        if said is None or not is_common or not (person is None or 0 < len(person) <= MAX_NAME):
+        if said is None or not is_common or not (person is None or 0 < len(person) <= MAX_IDENTIFIER):
             return None
         tags = json.dumps(self._privacy.tags(tenant, request.tags)) if request.tags else "{}"
         user = "" if person is None else f'"user_id":{quoted(self._privacy.person(tenant, person))},'
@@ -108,7 +107,7 @@ def _fit(tags: Mapping[str, str]) -> bool:
     if len(tags) > MAX_TAGS:
         return False
     for name, value in tags.items():
-        if not 0 < len(name) <= MAX_NAME or len(value) > MAX_TAG:
+        if not 0 < len(name) <= MAX_IDENTIFIER or len(value) > MAX_TAG:
             return False
         if CONTROL.search(name) is not None or CONTROL.search(value) is not None:
             return False
