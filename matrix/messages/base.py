@@ -70,13 +70,18 @@ def _where_unstorable(value: Any, where: str) -> str | None:
     if isinstance(value, str):
         return None if _is_storable(value) else where or "text"
     if isinstance(value, Mapping):
-        parts = [(f"{where}.{name}".lstrip("."), part) for name, part in value.items()]
+        parts = [(f"{where}.{_spelt(name)}".lstrip("."), part) for name, part in value.items()]
         parts += [(where or "field name", name) for name in value]
     elif isinstance(value, list | tuple):
         parts = [(f"{where}[{index}]", part) for index, part in enumerate(value)]
     else:
         return None
     return next((found for path, part in parts if (found := _where_unstorable(part, path))), None)
+
+
+def _spelt(name: Any) -> str:
+    """A name as an error may say it, whatever it is made of."""
+    return _UNSTORABLE.sub("\ufffd", str(name))
 
 
 def _is_storable(value: Any) -> bool:

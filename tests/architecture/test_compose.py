@@ -41,13 +41,13 @@ def port_of(service: str) -> str:
 def resolve(words: list[str]) -> None:
     """Walk the command line as click would; raises for a command or an option that is not there."""
     command: click.Command = root
-    context = click.Context(root)
+    context = click.Context(root, **root.context_settings)  # click keeps the help option that it first makes
     while isinstance(command, click.Group):
         name, *words = words
         found = command.get_command(context, name)
         assert found is not None, name
         command, context = found, click.Context(found, parent=context)
-    command.make_context(command.name, words)
+    command.make_context(command.name, words, parent=context.parent)
 
 
 @pytest.mark.parametrize("service", PRODUCT)

@@ -49,7 +49,8 @@ def test_every_command_shown_exists_with_its_options(line: str) -> None:
         command, path, words = found, [*path, words[0]], words[1:]
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
-    assert CliRunner().invoke(root, [*path, "-h"]).exit_code == 0
+    shown = CliRunner().invoke(root, [*path, "-h"])
+    assert shown.exit_code == 0, shown.output
 
 
 def test_something_is_shown() -> None:

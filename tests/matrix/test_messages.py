@@ -69,6 +69,13 @@ def test_text_is_storable_exactly_if_utf8_can_spell_it_without_nul(text: str) ->
     assert (unstorable({"a": [text]}) is None) == (b"\x00" not in spelled)
 
 
+@given(st.dictionaries(st.text(st.characters(codec=None)), st.just("\x00"), min_size=1))
+def test_the_path_of_unstorable_text_can_be_told_whatever_the_names(value: dict[str, str]) -> None:
+    where = unstorable(value)
+    assert where is not None
+    assert unstorable(where) is None
+
+
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"])
 def test_unstorable_text_is_refused_by_its_path(text: str) -> None:
     with pytest.raises(ValidationError, match="text: holds a NUL or half"):
