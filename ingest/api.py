@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import Body, Depends, FastAPI
@@ -47,11 +49,12 @@ LOGGED = {
 def make_gateway(
     gateway: Gateway, *, keys: AccessKeys, max_body_bytes: int, limits: RateLimits | None = None
 ) -> FastAPI:
-    """The application without its chat side and without a lifespan; app.py puts both to it."""
+    """The application without its chat side and its connections, which app.py puts to it."""
     limits, words = limits or RateLimits(UNLIMITED, time.monotonic), words_of(gateway.privacy)
     api = make_api("Plumbline gateway", keys=keys, max_body_bytes=max_body_bytes, limits=limits, words=words)
     recent = Recent()
-    lookup = Lookup(KnownReader(gateway.database))
+    known = KnownReader(gateway.database)
+    lookup = Lookup(known)
     intake = api.state.intake = Intake(gateway.publisher, lookup, recent)  # connectors' feedback goes through it too
     door = FeedbackDoor(gateway, intake, keys, limits, words)
     feedback_api.add_routes(api, door, max_body_bytes=max_body_bytes)
@@ -59,6 +62,14 @@ def make_gateway(
     _add_views(api, gateway, recent)
     dead_letters_api.add_routes(api, gateway)
     metrics.add_routes(api, gateway)
+
+    @asynccontextmanager
+    async def asking(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        lookup.close()
+        known.close()
+
+    api.router.lifespan_context = asking
     return api
 
 

@@ -108,10 +108,13 @@ def build_gateway(settings: IngestSettings) -> FastAPI:
         connectors=_connectors(settings),
     )
 
+    asking = application.router.lifespan_context
+
     @asynccontextmanager
     async def connected(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as opened:  # closes in reverse, each whatever became of the others
             opened.callback(database.close)
+            await opened.enter_async_context(asking(application))
             opened.push_async_callback(gateway.policy_servers.aclose)
             opened.push_async_callback(publisher.stop)
             await opened.enter_async_context(background(routes.follow(gateway.routes, settings.kafka), end_process))

@@ -27,11 +27,12 @@ _QUERY = """
 
 
 class KnownReader:
-    """Asks on connections of its own, one for each thread that asks."""
+    """Asks on connections of its own, one for each thread that asks, until it is closed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._local = threading.local()
+        self._opened: set[psycopg.Connection[Any]] = set()
 
     def __call__(self, events: Sequence[Key], completions: Sequence[Key]) -> Known:
         """DatabaseUnavailable where it does not answer; the next call connects anew."""
@@ -44,14 +45,21 @@ class KnownReader:
         found = {(row[0], row[1]): row[2] for row in rows if row[2] is not None}
         return Known(found, frozenset((row[0], row[1]) for row in rows if row[2] is None))
 
+    def close(self) -> None:
+        """Disconnect every thread's; nothing asks any more."""
+        while self._opened:
+            self._opened.pop().close()
+
     def _connection(self) -> psycopg.Connection[Any]:
         connection: psycopg.Connection[Any] | None = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
             connection = self._local.connection = self._database.reading()
+            self._opened.add(connection)
         return connection
 
     def _forget(self) -> None:
         connection: psycopg.Connection[Any] | None = getattr(self._local, "connection", None)
         if connection is not None:
+            self._opened.discard(connection)
             connection.close()
         self._local.connection = None

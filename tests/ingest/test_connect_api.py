@@ -15,15 +15,10 @@ from pydantic import SecretStr
 
 from infra.access import AccessKeys, Scope
 from infra.database import Database
-from infra.http import make_api
 from infra.limits import RateLimits
-from ingest import connect_api
-from ingest.app import build_gateway
+from ingest.app import assemble, build_gateway
 from ingest.connectors import CONNECTORS
 from ingest.gateway import Gateway
-from ingest.intake import Intake
-from ingest.known import Lookup, Recent
-from ingest.repository_known import KnownReader
 from ingest.settings import IngestSettings
 from matrix.errors import InvalidInput
 from matrix.messages.completion import CompletionServed
@@ -52,9 +47,7 @@ class Door:
             privacy=PRIVACY,
         )
         limits = RateLimits(1000.0, lambda: self.seconds)
-        self.app = make_api("connect", keys=self.keys, max_body_bytes=700_000, limits=limits)
-        intake = Intake(self.publisher, Lookup(KnownReader(database)), Recent())
-        connect_api.add_routes(self.app, gateway, intake, ALL)
+        self.app = assemble(gateway, keys=self.keys, max_body_bytes=700_000, limits=limits, connectors=ALL)
 
     def key(self, tenant: str = "default", *scopes: Scope) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys.create('service', scopes or [Scope.FEEDBACK], tenant=tenant)}"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from infra.database import Database
 from infra.limits import RateLimits
@@ -286,3 +287,16 @@ def test_feedback_of_a_connector_is_taken_as_any_other(gateway: FeedbackGateway,
     gateway.publisher.refused = {"c1"}
     assert client.post("/v1/connect/tensorzero", json=[body("e4"), body("e5", inference_id="c2")]).status_code == 503
     assert [event.event_id for event in gateway.events()] == ["e1", "e2", "e1", "e3", "e2", "e5"]
+
+
+def test_a_gateway_that_ends_leaves_no_connection_behind(database: Database, clock: FakeClock) -> None:
+    asking = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%json_array_elements%' AND pid <> pg_backend_pid()"
+    )
+    with FeedbackGateway(database, clock).client() as client:
+        assert client.post("/v1/feedback", json=body("e1")).status_code == 202
+        with database.engine.connect() as connection:
+            during = connection.execute(asking).scalar()
+    with database.engine.connect() as connection:
+        after = connection.execute(asking).scalar()
+    assert (during, after) == (1, 0)
