@@ -12,7 +12,17 @@ COMPILE = "$$uv" pip compile -q --universal --generate-hashes --no-header --no-a
 # uv from PATH, else the one that `install` puts into .tools.
 FIND_UV = uv=$$(command -v uv || echo .tools/uv/bin/uv)
 
-.PHONY: help demo test check static fast-tests stack install jars format lock clean distclean
+# The quick tests need no server and try fewer examples of each property. They run in parts side by side; those that load
+# torch are one, since loading it takes longer than most tests.
+QUICK := -q -p no:cacheprovider -p no:schemathesis --hypothesis-profile=quick -m "not stack and not database and not journey and not slow"
+MODELS := tests/trainer $(addprefix tests/, invariants/test_training_laws.py contracts/test_policy_server.py \
+  contracts/test_chat_through_gateway.py contracts/test_base_digest.py architecture/test_compose.py)
+DOORS := tests/ingest tests/infra
+PART_models := $(MODELS)
+PART_doors := $(DOORS)
+PART_others := tests $(patsubst %,--ignore=%,$(MODELS) $(DOORS) tests/integration tests/journeys)
+
+.PHONY: help demo test check static fast-tests fast-others fast-doors fast-models stack install jars format lock clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -33,7 +43,8 @@ stack: install jars
 test: install jars
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: static fast-tests
+check: install
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target fast-tests static
 
 static: install
 	@$(BIN)/ruff format --check --quiet .
@@ -41,8 +52,11 @@ static: install
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports
 
-fast-tests: install
-	@$(BIN)/python -m pytest -q -m "not stack and not database and not journey and not slow" $(ARGS)
+fast-tests: fast-others fast-doors fast-models
+
+# Exit code 5: ARGS chose no test of this part.
+fast-others fast-doors fast-models: fast-%: install
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(QUICK) $(PART_$*) $(ARGS) || [ $$? -eq 5 ]
 
 format: install
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .

@@ -26,6 +26,7 @@ from matrix.topics import TOPICS
 from tests.fakes.clock import FakeClock
 
 settings.register_profile("plumbline", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.register_profile("quick", settings.get_profile("plumbline"), max_examples=20)  # `make check` asks for it
 settings.load_profile("plumbline")
 
 REPOSITORY = Path(__file__).parents[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,12 +27,18 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def make(target: str, checkout: Path) -> subprocess.CompletedProcess[str]:
+    """As from a shell, also where `make` runs the tests."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(("make", target), cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+
+
 def clean(checkout: Path, plumbline: str) -> subprocess.CompletedProcess[str]:
     command = checkout / ".venv" / "bin" / "plumbline"
     command.parent.mkdir(parents=True)
     command.write_text(plumbline)
     command.chmod(0o755)
-    return subprocess.run(("make", "clean"), cwd=checkout, capture_output=True, text=True, check=False)
+    return make("clean", checkout)
 
 
 def test_clean_ends_the_stack_of_every_home_and_removes_them(checkout: Path) -> None:
@@ -51,4 +58,4 @@ def test_clean_removes_nothing_while_a_stack_cannot_be_ended(checkout: Path) -> 
 
 def test_clean_with_nothing_to_end_is_done(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
-    assert subprocess.run(("make", "clean"), cwd=tmp_path, capture_output=True, check=False).returncode == 0
+    assert make("clean", tmp_path).returncode == 0

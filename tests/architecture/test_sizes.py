@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,13 +25,18 @@ def long_functions(source: str, limit: int) -> Iterator[str]:
                 yield f"{node.name} at line {node.lineno} has {lines} lines"
 
 
-def called(source: str, names: set[str]) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call):
-            function = node.func
-            name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-            if name in names:
-                yield f"{name} at line {node.lineno}"
+def called(source: str, names: set[str]) -> list[str]:
+    return [f"{name} at line {line}" for name, line in calls(source) if name in names]
+
+
+@functools.cache  # several checks look at each file
+def calls(source: str) -> tuple[tuple[str, int], ...]:
+    found = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return tuple((_name(node.func), node.lineno) for node in found)
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else str(getattr(function, "id", ""))
 
 
 def name_of(path: Path) -> str:
@@ -47,7 +53,7 @@ def test_functions_and_files_stay_readable(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.parts[-2] in STAGES], ids=name_of)
 def test_only_the_unit_of_work_commits(path: Path) -> None:
-    assert not list(called(path.read_text(), {"commit"}))
+    assert not called(path.read_text(), {"commit"})
 
 
 @pytest.mark.parametrize(
@@ -69,10 +75,10 @@ def test_only_repositories_write_queries(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_no_table_is_made_outside_migrations(path: Path) -> None:
     if "migrations" not in path.parts:
-        assert not list(called(path.read_text(), {"create_all"}))
+        assert not called(path.read_text(), {"create_all"})
 
 
 def test_the_checks_see_what_they_are_for() -> None:
     long = "def f():\n" + "    x = 1\n" * FUNCTION_LINES
     assert list(long_functions(long, FUNCTION_LINES))
-    assert list(called("session.commit()", {"commit"}))
+    assert called("session.commit()", {"commit"})

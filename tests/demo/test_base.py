@@ -14,6 +14,7 @@ from infra.demo import base
 from tests.fakes.waiting import until
 
 
+@pytest.mark.slow
 def test_a_base_model_is_fitted_once_and_what_a_killed_fit_left_is_cleared_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

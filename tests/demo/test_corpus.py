@@ -35,6 +35,7 @@ def asked(question: str) -> tuple[ChatMessage, ...]:
     return (ChatMessage(role="user", content=question),)
 
 
+@pytest.mark.slow
 def test_gate_prompts_occur_in_no_training_text_and_no_traffic_of_any_seed() -> None:
     gate = corpus.gate_prompts(3)
     for seed in (0, 3, 11):

@@ -106,6 +106,7 @@ moods = st.lists(st.sampled_from(Mood), max_size=12)
 given_events = st.lists(st.sampled_from(["thumb", "refused", "completion", "same"]), min_size=1, max_size=30)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(moods=moods, said=given_events, with_file=st.booleans(), batch=st.integers(1, 8))
 def test_whatever_the_gateway_does_every_event_is_taken_or_told_and_none_is_lost(

@@ -168,6 +168,7 @@ def writer(file: Path, name: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_once_and_one_that_drains_lose_and_damage_nothing(tmp_path: Path) -> None:
     file = tmp_path / "file"
     writers = [writer(file, name, 40) for name in "abc"]

@@ -46,6 +46,7 @@ requests = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(said=requests)
 def test_where_the_quick_way_speaks_it_says_what_the_long_way_says(said: dict[str, Any]) -> None:

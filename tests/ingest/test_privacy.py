@@ -120,6 +120,7 @@ def test_everything_is_private_after_the_first_time(words: str, said: str) -> No
     assert privacy.payload(payload.encode(), "default") == payload
 
 
+@pytest.mark.slow
 @given(st.integers(0, 12))
 def test_what_placeholders_make_too_long_still_fits(shift: int) -> None:
     privacy = Privacy(SECRET)

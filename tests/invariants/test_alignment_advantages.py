@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matrix.alignment.advantages import advantages, hold_safety, mask_unmet, safety_pressure, violations
 from matrix.alignment.dimensions import DimensionSpec, Matrix
 
-LAW = settings(max_examples=60, deadline=None)
+LAW = settings(deadline=None)
 
 Array = NDArray[np.float64]
 P, G, N = 3, 4, 3

@@ -15,7 +15,7 @@ from matrix.alignment.normalization import CLIP, SD_FLOOR, centre, fit_ref, rfn,
 from matrix.alignment.weights import initial_weights
 from matrix.errors import InvalidInput
 
-LAW = settings(max_examples=60, deadline=None)
+LAW = settings(deadline=None)
 
 Array = NDArray[np.float64]
 NAMES = ("a", "b", "c")

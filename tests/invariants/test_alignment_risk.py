@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matrix.alignment.dimensions import RiskPolicy
 from matrix.alignment.risk import DecayedCounts, Escalation, bounded_risk, cell_risk, upper_bound, worst
 
-LAW = settings(max_examples=60, deadline=None)
+LAW = settings(deadline=None)
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 POLICY = RiskPolicy()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matrix.alignment.weights import Standing, WeightConfig, project, redundancy_factor, update_weights
 from matrix.errors import InvalidInput
 
-LAW = settings(max_examples=60, deadline=None)
+LAW = settings(deadline=None)
 
 Array = NDArray[np.float64]
 N = 4

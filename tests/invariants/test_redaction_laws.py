@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def texts(draw: st.DrawFn) -> str:
     return "".join(part + gap for part, gap in parts)
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(texts())
 def test_redacting_twice_is_redacting_once(text: str) -> None:
@@ -96,6 +98,7 @@ def test_findings_never_overlap_each_other_or_a_placeholder(text: str) -> None:
     assert all(one.start < one.end for one in findings)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(texts())
 def test_the_prefilter_loses_no_finding(text: str) -> None:
@@ -105,6 +108,7 @@ def test_the_prefilter_loses_no_finding(text: str) -> None:
 BESIDE = st.text(max_size=20) | st.text("0123456789 .,-:;()aZ", max_size=20)
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(BESIDE, STRUCTURED, BESIDE)
 def test_structured_findings_survive_in_no_surroundings(before: str, said: str, after: str) -> None:

@@ -16,7 +16,7 @@ from matrix.scorers.knowledge import load_knowledge
 from matrix.scorers.learned import NgramModel
 from matrix.scorers.slices import slice_of
 
-LAW = settings(max_examples=60, deadline=None)
+LAW = settings(deadline=None)
 
 ROOT = Path(__file__).parents[2]
 KNOWLEDGE = load_knowledge((ROOT / "tests/matrix/knowledge.toml").read_text(), file="knowledge.toml")

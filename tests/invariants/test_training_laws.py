@@ -41,16 +41,19 @@ def finished(update: GrpoUpdate) -> dict[str, bytes]:
     return update.adapter_files()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_adapter_bytes(base: LoadedBase) -> None:
     config = tiny_config()
     assert finished(tiny_update(base, config)) == finished(tiny_update(base, config))
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_adapter(base: LoadedBase) -> None:
     one, other = (adapter_digest(finished(tiny_update(base, tiny_config(seed=seed)))) for seed in (0, 1))
     assert one != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [0, 1, 3])
 def test_a_run_that_stopped_and_went_on_from_its_checkpoint_ends_in_the_same_bytes(
     base: LoadedBase, tmp_path: Path, stop: int
@@ -168,6 +171,7 @@ def test_a_run_from_a_champion_starts_as_the_champion(tmp_path: Path) -> None:
     assert adapter_digest(finished(update)) != adapter_digest(champion)
 
 
+@pytest.mark.slow
 def test_the_champion_beside_the_learner_does_not_learn(base: LoadedBase, sampler: TransformersSampler) -> None:
     champion = finished(tiny_update(base, tiny_config(steps=2)))
     update, rollouts = tiny_update(base, tiny_config(seed=5), champion), drawn(base, sampler)

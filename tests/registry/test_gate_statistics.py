@@ -88,6 +88,7 @@ def test_holm_refuses_in_steps() -> None:
     assert statistics.holm([], alpha=0.05) == ()
 
 
+@pytest.mark.slow
 @budget(max_examples=10)
 @given(p_values=st.lists(st.floats(0, 0.1), min_size=1, max_size=8))
 def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:

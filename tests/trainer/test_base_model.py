@@ -21,6 +21,7 @@ def dialogue(question: str, answer: str) -> Dialogue:
 DIALOGUES = [dialogue("Is it safe?", "Yes."), dialogue("Is it wise?", "Yes.")]
 
 
+@pytest.mark.slow
 def test_a_model_learns_its_dialogues_and_loads_by_its_digest(tmp_path: Path) -> None:
     losses: list[float] = []
     digest = fit_base(DIALOGUES, tmp_path, TINY, lambda _done, _of, loss: losses.append(loss))
