@@ -27,6 +27,7 @@ from ingest.intake import Intake
 from ingest.known import Lookup, Recent
 from ingest.offers import BIG_CHARACTERS, event_of
 from ingest.repository_known import KnownReader
+from ingest.tenants import seen_by
 from ingest.words import words_of
 from matrix.errors import InvalidInput, NotFound
 from matrix.messages.base import DEFAULT_TENANT, Identifier
@@ -113,8 +114,11 @@ async def _redacted(gateway: Gateway, completion: CompletionServed) -> Completio
 def _add_views(api: FastAPI, gateway: Gateway, recent: Recent) -> None:
     @api.get("/v1/counts", tags=["views"], responses=problems(401, 403, 429, 503))
     def counts(principal: Annotated[Principal, Depends(require(Scope.VIEW))]) -> dict[str, Any]:
-        """What became of all feedback of the key's tenant: received = accepted + duplicate + dead + pending."""
-        return service.counts(gateway.database, principal.tenant)
+        """What became of all feedback of the key's tenant: received = accepted + duplicate + dead + pending.
+
+        A key with the scope admin counts what states no tenant that can be read, too.
+        """
+        return service.counts(gateway.database, *seen_by(principal))
 
     @api.get("/v1/feedback/{event_id:path}", tags=["feedback"], responses=problems(401, 403, 404, 422, 429, 503))
     def feedback_status(

@@ -79,10 +79,10 @@ def listed(database: Database, wanted: Selection) -> list[dict[str, Any]]:
         return [_told(row, shown=SHOWN) for row in repository_letters.selected(session, wanted)]
 
 
-def show(database: Database, tenant: str | None, letter_id: str) -> dict[str, Any]:
-    """One letter with its payload; NotFound in this tenant."""
+def show(database: Database, tenants: tuple[str, ...], letter_id: str) -> dict[str, Any]:
+    """One letter with its payload; NotFound in these tenants."""
     with database.unit_of_work() as session:
-        rows = repository_letters.selected(session, Selection(tenant=tenant, ids=(letter_id,), limit=1))
+        rows = repository_letters.selected(session, Selection(tenants=tenants, ids=(letter_id,), limit=1))
     if not rows:
         raise NotFound(what="dead letter", name=letter_id)
     return _told(rows[0], shown=None)

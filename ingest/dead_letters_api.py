@@ -1,4 +1,5 @@
-"""Dead letters over HTTP: a key sees and handles those of its tenant, and of no other.
+"""Dead letters over HTTP: a key sees and handles those of its tenant and of no other; one with the scope `admin` also
+what states no tenant that can be read.
 
 Looking needs the scope `view`, handling `operate`. A call must say which letters it means: by id, or by what they
 have in common.
@@ -19,6 +20,7 @@ from ingest.feedback_schema import problems
 from ingest.gateway import Gateway
 from ingest.repository_letters import Selection
 from ingest.steps import Reason
+from ingest.tenants import seen_by
 from matrix.errors import InvalidInput
 from matrix.messages.base import Value
 
@@ -38,11 +40,11 @@ class Wanted(Value):
     limit: int = Field(default=MOST, ge=1, le=MOST)
 
     def of(self, principal: Principal) -> Selection:
-        """In the tenant of the key. InvalidInput where nothing narrows it: everything is never meant by mistake."""
+        """Of what the key sees. InvalidInput where nothing narrows it: everything is never meant by mistake."""
         if (self.ids, self.reason, self.topic, self.since) == (None, None, None, None):
             raise InvalidInput(field="ids", value=None, remedy="ids, or at least one of reason, topic, since")
         limit = self.limit if self.ids is None else MOST
-        return Selection(principal.tenant, self.reason, self.topic, self.since, self.ids, limit)
+        return Selection(seen_by(principal), self.reason, self.topic, self.since, self.ids, limit)
 
 
 class WantedAgain(Wanted):
@@ -77,10 +79,10 @@ def _add_views(api: FastAPI, gateway: Gateway) -> None:
         limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
     ) -> dict[str, Any]:
         """What was set aside, the newest first, with the beginning of each payload."""
-        wanted = Selection(principal.tenant, reason, topic, since, None, limit)
+        wanted = Selection(seen_by(principal), reason, topic, since, None, limit)
         return {"dead_letters": dead_letters.listed(gateway.database, wanted)}
 
     @api.get("/v1/dead-letters/{letter_id}", tags=["dead letters"], responses=REFUSALS)
     def show_dead_letter(letter_id: LetterId, principal: Viewer) -> dict[str, Any]:
         """One letter with its payload as it is kept: redacted."""
-        return dead_letters.show(gateway.database, principal.tenant, letter_id)
+        return dead_letters.show(gateway.database, seen_by(principal), letter_id)

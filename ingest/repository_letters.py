@@ -19,7 +19,7 @@ _RETURNED = 'RETURNING topic, "partition", "offset", "position", payload_sha256'
 class Selection:
     """Which letters are meant; every part narrows it."""
 
-    tenant: str | None = None  # None: of every tenant, for those who run the deployment
+    tenants: tuple[str, ...] | None = None  # None: of every tenant
     reason: str | None = None
     topic: str | None = None
     since: datetime | None = None
@@ -44,8 +44,8 @@ def add_again(session: Session, rows: Sequence[DeadLetterRow]) -> set[DeliveryKe
 def selected(session: Session, wanted: Selection, *, waiting: bool = False) -> list[DeadLetterRow]:
     """The newest first; `waiting`: only those that nobody has handled, which are locked."""
     query = select(DeadLetterRow)
-    if wanted.tenant is not None:
-        query = query.where(DeadLetterRow.tenant == wanted.tenant)
+    if wanted.tenants is not None:
+        query = query.where(col(DeadLetterRow.tenant).in_(wanted.tenants))
     if wanted.reason is not None:
         query = query.where(DeadLetterRow.reason == wanted.reason)
     if wanted.topic is not None:

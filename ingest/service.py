@@ -147,12 +147,12 @@ def find_feedback(database: Database, tenant: str, event_id: str) -> dict[str, A
     return {"feedback_id": event_id, "status": STATUS[State.DEAD], **why, **told}
 
 
-def counts(database: Database, tenant: str | None = None) -> dict[str, Any]:
-    """What became of everything received, of a tenant or of all; received = accepted + duplicate + dead + pending."""
+def counts(database: Database, *tenants: str) -> dict[str, Any]:
+    """What became of all that was received, of these tenants or of all: accepted + duplicate + dead + pending."""
     with database.unit_of_work() as session:
-        found = repository.counts(session, FEEDBACK_RECEIVED.name, tenant)
+        found = [repository.counts(session, FEEDBACK_RECEIVED.name, tenant) for tenant in tenants or (None,)]
     figures: Counter[str] = Counter()
-    for one in found.values():
+    for one in (figures_of_one for by_tenant in found for figures_of_one in by_tenant.values()):
         figures.update(one)
     return told_counts(figures)
 

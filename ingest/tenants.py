@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from infra.access import tenant_name
+from infra.access import Principal, Scope, tenant_name
 from infra.database import Database
 from ingest import repository, repository_retention, service
 from ingest.tables import TenantRow
@@ -43,6 +43,11 @@ class Declared:
     tenant: str
     retention_days: int | None = None
     rate_per_s: float | None = None
+
+
+def seen_by(principal: Principal) -> tuple[str, ...]:
+    """Whose events and letters a key sees: its tenant's; who runs the deployment also what states no readable one."""
+    return (principal.tenant, NO_TENANT) if Scope.ADMIN in principal.scopes else (principal.tenant,)
 
 
 def declare(

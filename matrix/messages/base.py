@@ -27,7 +27,7 @@ MAX_IDENTIFIER = 128  # characters
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER, pattern=r"^[^\x00-\x1f\x7f]+$")]
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 DEFAULT_TENANT = "default"  # of a deployment that serves one organisation
-NO_TENANT = "_unknown"  # whose what states no readable tenant is: no key can have this name, so none reads it
+NO_TENANT = "_unknown"  # whose what states no readable tenant is: no key has this name; admins see it
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MAX_RECORD_BYTES = 2 << 20  # of one Kafka record's value; messages are bounded below it
 MAX_BATCH_BYTES = MAX_RECORD_BYTES + (64 << 10)  # with its key and framing; topics and producers are set to it

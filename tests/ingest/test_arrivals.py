@@ -100,8 +100,11 @@ def test_what_may_be_anybodys_is_counted_and_read_by_no_tenant(database: Databas
     say(database, b'{"text": "of the north", "tenant": "No')
     with pytest.raises(InvalidInput, match="tenant"):
         AccessKeys(database, clock).create("eve", [Scope.VIEW], tenant=NO_TENANT)
-    assert dead_letters.listed(database, Selection(tenant="default")) == []
+    assert dead_letters.listed(database, Selection(tenants=("default",))) == []
     assert service.counts(database, "default")["received"] == 0
+    admin = AccessKeys(database, clock).authenticate(AccessKeys(database, clock).create("ada", [Scope.ADMIN]))
+    assert service.counts(database, *tenants.seen_by(admin))["received"] == 1
+    assert len(dead_letters.listed(database, Selection(tenants=tenants.seen_by(admin)))) == 1
     assert [row["tenant"] for row in tenants.listed(database)] == [NO_TENANT]
     with database.engine.connect() as connection:
         (told,) = connection.execute(text("SELECT payload FROM infra.outbox")).scalars()

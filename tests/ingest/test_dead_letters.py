@@ -19,7 +19,7 @@ from tests.fakes.feedback import AT, completion, record, thumb
 from tests.fakes.privacy import PRIVACY
 
 LATER = AT + timedelta(days=1)
-ALL = Selection(tenant="default")
+ALL = Selection(tenants=("default",))
 
 
 def say(database: Database, offset: int, body: object, **limits: timedelta) -> None:
@@ -135,10 +135,10 @@ def test_what_is_dropped_loses_its_words_and_stays_counted(database: Database) -
     say(database, 0, thumb(mood="good"))
     dead_letters.drop(database, ALL, LATER, by="ana")
     assert counted(database) == {"dead": 1}
-    letter = dead_letters.show(database, "default", only(database)["id"])
+    letter = dead_letters.show(database, ("default",), only(database)["id"])
     assert (letter["state"], letter["payload"], letter["replayable"]) == ("dropped", "", False)
     with pytest.raises(NotFound):
-        dead_letters.drop(database, Selection(tenant="default", ids=(letter["id"],)), LATER, by="ana")
+        dead_letters.drop(database, Selection(tenants=("default",), ids=(letter["id"],)), LATER, by="ana")
 
 
 @pytest.mark.parametrize("field", ["tenant", "consent"])
@@ -158,10 +158,10 @@ def test_whose_an_event_is_and_what_its_person_allowed_cannot_be_mended(database
 )
 def test_what_was_withheld_or_shortened_cannot_be_replayed_and_says_so(database: Database, body: object) -> None:
     say(database, 0, body)
-    letter = dead_letters.show(database, "default", only(database)["id"])
+    letter = dead_letters.show(database, ("default",), only(database)["id"])
     assert "secret" not in letter["payload"]
     with pytest.raises(InvalidInput, match="shortened or withheld"):
-        replay(database, Selection(tenant="default", ids=(letter["id"],)))
+        replay(database, Selection(tenants=("default",), ids=(letter["id"],)))
     assert replay(database)["letters"] == [
         {"id": letter["id"], "outcome": "dead", "reason": "not_replayable", "detail": dead_letters.NOT_REPLAYABLE}
     ]
@@ -173,7 +173,9 @@ def test_letters_are_found_by_what_they_have_in_common(database: Database) -> No
     serve(database, 0, b'{"tenant": "default"')
 
     def reasons(**narrowed: Any) -> list[str]:
-        return sorted(row["reason"] for row in dead_letters.listed(database, Selection(tenant="default", **narrowed)))
+        return sorted(
+            row["reason"] for row in dead_letters.listed(database, Selection(tenants=("default",), **narrowed))
+        )
 
     assert reasons() == ["malformed", "malformed", "unknown_field", "unknown_kind"]
     assert reasons(reason="malformed", topic=FEEDBACK_RECEIVED.name) == ["malformed"]
@@ -184,11 +186,11 @@ def test_letters_are_found_by_what_they_have_in_common(database: Database) -> No
 
 def test_no_letter_of_another_tenant_is_seen_or_handled(database: Database) -> None:
     say(database, 0, thumb(tenant="north", mood="good"))
-    (letter,) = dead_letters.listed(database, Selection(tenant="north"))
-    assert dead_letters.listed(database, Selection(tenant="south")) == []
-    theirs = Selection(tenant="south", ids=(letter["id"],))
+    (letter,) = dead_letters.listed(database, Selection(tenants=("north",)))
+    assert dead_letters.listed(database, Selection(tenants=("south",))) == []
+    theirs = Selection(tenants=("south",), ids=(letter["id"],))
     with pytest.raises(NotFound):
-        dead_letters.show(database, "south", letter["id"])
+        dead_letters.show(database, ("south",), letter["id"])
     with pytest.raises(NotFound):
         replay(database, theirs)
     with pytest.raises(NotFound):

@@ -61,7 +61,7 @@ class Replayed:
 
     def deliver(self, database: Database) -> None:
         how = Replay(PRIVACY, LIMITS, {"mood": None}, "ana")
-        dead_letters.replay(database, Selection(tenant=self.tenant), how, LATER)
+        dead_letters.replay(database, Selection(tenants=(self.tenant,)), how, LATER)
 
 
 Act = Sent | Replayed
