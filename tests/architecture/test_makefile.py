@@ -59,3 +59,12 @@ def test_clean_removes_nothing_while_a_stack_cannot_be_ended(checkout: Path) -> 
 def test_clean_with_nothing_to_end_is_done(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     assert make("clean", tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("file", ["Makefile", "infra/docker/Dockerfile"])
+def test_what_is_installed_is_compiled(file: str) -> None:
+    installs = [
+        line for line in (ROOT / file).read_text().splitlines() if "uv pip sync" in line or '"$$uv" pip sync' in line
+    ]
+    assert installs
+    assert all("--compile-bytecode" in line for line in installs)
