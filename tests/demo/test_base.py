@@ -28,10 +28,11 @@ def test_a_base_model_is_fitted_once_and_what_a_killed_fit_left_is_cleared_away(
     monkeypatch.setattr(base, "_fit", fit)
     (tmp_path / ".draft-of-a-killed-one" / "model").mkdir(parents=True)
     with ThreadPoolExecutor() as pool:
-        grounds = list(pool.map(lambda _: base.ensure_ground(tmp_path, seed=0, tell=lambda _line: None), range(3)))
+        entries = set(pool.map(lambda _: base._ensure_entry(tmp_path, lambda _line: None), range(3)))
     assert len(fitted) == 1
-    assert {(ground.digest, ground.base_model) for ground in grounds} == {("d" * 64, grounds[0].base_model)}
-    assert grounds[0].base_model.is_dir()
+    ground = base.ensure_ground(tmp_path, seed=0, tell=lambda _line: None)
+    assert (entries, ground.digest, ground.was_cached) == ({ground.base_model.parent}, "d" * 64, True)
+    assert ground.base_model.is_dir()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".draft")] == []
 
 
