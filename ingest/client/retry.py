@@ -55,7 +55,7 @@ def wished_s(header: str | None, now: datetime) -> float | None:
     """Seconds that a Retry-After asks for, as a number or a date (RFC 9110, section 10.2.3)."""
     if header is None:
         return None
-    if header.strip().isdigit():
+    if header.strip().isdecimal():  # a superscript is a digit too, and no number
         return float(header)
     try:
         return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.client.buffer import Buffer, first_batch
@@ -42,6 +42,7 @@ def test_a_wish_is_a_number_or_a_date(header: str | None, seconds: float | None)
 
 
 @given(header=st.text(max_size=40))
+@example(header="¹")
 def test_any_wish_is_read_or_left(header: str) -> None:
     assert (wished_s(header, NOW) or 0) >= 0
 
