@@ -66,9 +66,11 @@ def make_gateway(
 
     @asynccontextmanager
     async def asking(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        lookup.close()
-        known.close()
+        try:
+            yield
+        finally:
+            lookup.close()
+            known.close()
 
     api.router.lifespan_context = asking
     return api

@@ -152,7 +152,7 @@ def counts(database: Database, *tenants: str) -> dict[str, Any]:
     with database.unit_of_work() as session:
         found = [repository.counts(session, FEEDBACK_RECEIVED.name, tenant) for tenant in tenants or (None,)]
     figures: Counter[str] = Counter()
-    for one in (figures_of_one for by_tenant in found for figures_of_one in by_tenant.values()):
+    for one in (named for by_tenant in found for named in by_tenant.values()):
         figures.update(one)
     return told_counts(figures)
 

@@ -64,7 +64,7 @@ def declare(
     if isinstance(rate_per_s, float | int) and not 0 < rate_per_s <= 1e6:
         raise InvalidInput(field="rate_per_s", value=rate_per_s, remedy="more than 0, at most a million")
     with database.unit_of_work() as session:
-        known = name if name == NO_TENANT else tenant_name(name)  # what nobody's key reads is not kept for ever either
+        known = name if name == NO_TENANT else tenant_name(name)  # what states no tenant is not kept for ever either
         present = repository_retention.tenant(session, known)
         row = present.model_dump() if present else {"tenant": name}
         row |= {"retention_days": retention_days} if retention_days is not UNCHANGED else {}
