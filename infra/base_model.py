@@ -1,6 +1,6 @@
 """The base model as more than one stage knows it: the digest of its files, and its registration as version 0.
 
-The digest is the trainer's (a test holds the two against each other), computed without loading anything.
+The digest is computed without loading anything.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
+from infra.base_model import base_digest
 from infra.clock import SystemClock
 from infra.database import Database
 from infra.jobs import CelerySender, make_celery
@@ -17,7 +18,7 @@ from infra.objects import FolderObjectStore
 from infra.outbox import OutboxRelay
 from infra.publishing import KafkaPublisher
 from matrix.scorers.learned import LearnedScorer
-from trainer.base_model import base_digest, load_base
+from trainer.base_model import load_base
 from trainer.champions import KafkaRoutes
 from trainer.declarations import base_folder, read_knowledge, read_matrix
 from trainer.evaluation import EvaluationAsked, Evaluator

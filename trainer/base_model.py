@@ -26,7 +26,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from matrix.digests import digest_files
+from infra.base_model import base_digest
 from matrix.errors import InvalidInput, NotFound
 from matrix.messages.base import Value
 from matrix.messages.completion import ChatMessage
@@ -47,7 +47,6 @@ CHAT_TEMPLATE = (
 )
 IGNORED = -100  # label of a token that is context
 POOL = 8  # batches that are sorted by length together
-DIGESTED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 class BaseConfig(Value):
@@ -105,11 +104,6 @@ def load_base(path: Path) -> LoadedBase:
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
     return LoadedBase(model.requires_grad_(requires_grad=False).train(mode=False), tokenizer, base_digest(path))
-
-
-def base_digest(path: Path) -> str:
-    """Digest of the files that decide what the model says."""
-    return digest_files({name: (path / name).read_bytes() for name in DIGESTED if (path / name).is_file()})
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[ChatMessage]) -> list[int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from infra.base_model import base_digest
 from infra.database import Database
 from infra.objects import FolderObjectStore
 from infra.tables import OutboxRow
@@ -20,7 +21,7 @@ from matrix.scorers.learned import LearnedScorer, NgramModel
 from tests.fakes.clock import FakeClock
 from tests.fakes.snapshots import write_snapshot
 from tests.fakes.tiny_qwen import save_tiny_adapter, save_tiny_base
-from trainer.base_model import base_digest, load_base
+from trainer.base_model import load_base
 from trainer.evaluation import EvaluationAsked, EvaluationCrashed, EvaluationHeld, Evaluator
 from trainer.policies import ServedPolicies
 from trainer.service import RunAsked, record_evaluation, show_run
