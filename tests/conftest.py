@@ -86,6 +86,11 @@ class StackUnderTest:
     database: Database
     environment: dict[str, str]  # of the processes that the test starts
 
+    @property
+    def home(self) -> Path:
+        """Where those processes keep what is theirs."""
+        return Path(self.environment["PLUMBLINE_HOME"])
+
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
