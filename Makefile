@@ -15,7 +15,7 @@ FIND_UV = uv=$$(command -v uv || echo .tools/uv/bin/uv)
 # The quick tests need no server and try fewer examples of each property. They run in parts side by side; those that load
 # torch are one, since loading it takes longer than most tests.
 QUICK := -q -p no:cacheprovider -p no:schemathesis --hypothesis-profile=quick -m "not stack and not database and not journey and not slow"
-MODELS := tests/trainer $(addprefix tests/, invariants/test_training_laws.py contracts/test_policy_server.py \
+MODELS := tests/trainer $(addprefix tests/, invariants/test_training_laws.py contracts/test_policy_server.py contracts/test_decoding.py \
   contracts/test_chat_through_gateway.py architecture/test_compose.py)
 DOORS := tests/ingest tests/infra
 PART_models := $(MODELS)

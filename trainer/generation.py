@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
+from trainer.decoding import open_decoding
 from trainer.microbatches import Generated, Wanted
 
 SHRINK_BELOW = 0.8  # share of running rows below which the batch is cut down to them
@@ -25,16 +26,17 @@ SHRINK_BELOW = 0.8  # share of running rows below which the batch is cut down to
 @torch.inference_mode()
 def generate(model: PreTrainedModel | PeftModel, wanted: Sequence[Wanted], *, end_id: int) -> list[Generated]:
     """One completion for each, in order; stops at the mark `end_id`, the row's own max_tokens or its last listener."""
-    tokens, mask = _left_padded([one.prompt for one in wanted], end_id)
+    prompts, mask = _left_padded([one.prompt for one in wanted], end_id)
     limits = torch.tensor([one.max_tokens for one in wanted])
     temperatures = torch.tensor([one.temperature for one in wanted], dtype=torch.float64)
-    longest, count, cache = int(limits.max()), len(wanted), DynamicCache(config=model.config)
+    longest, count = int(limits.max()), len(wanted)
     uniforms = _uniforms(wanted, longest)
     drawn, logprobs = torch.full((count, longest), end_id), torch.zeros(count, longest, dtype=torch.float64)
     lengths = torch.zeros(count, dtype=torch.int64)
     rows, running = torch.arange(count), torch.ones(count, dtype=torch.bool)
+    decoding = open_decoding(model, most_tokens=prompts.shape[1] + longest)
+    logits = decoding.read(prompts, mask).double()
     for step in range(longest):
-        logits = _next_logits(model, tokens, mask, cache)
         choice = _draw(logits, temperatures[rows], uniforms[rows, step])
         chosen = torch.log_softmax(logits, -1).gather(1, choice[:, None])[:, 0]
         drawn[rows, step], logprobs[rows, step] = choice, chosen
@@ -45,9 +47,9 @@ def generate(model: PreTrainedModel | PeftModel, wanted: Sequence[Wanted], *, en
             break
         on = running[rows].nonzero()[:, 0]
         if len(on) <= SHRINK_BELOW * len(rows):
-            cache.batch_select_indices(on)
-            rows, mask, choice = rows[on], mask[on], choice[on]
-        tokens, mask = choice[:, None], torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+            decoding.keep(on)
+            rows, choice = rows[on], choice[on]
+        logits = decoding.step(choice).double()
     return _cut(drawn, logprobs, lengths, end_id)
 
 
@@ -59,15 +61,6 @@ def token_logprobs(
     logits = model(input_ids=torch.tensor([[*prompt, *tokens]])).logits[0, len(prompt) - 1 : -1].double()
     chosen = torch.log_softmax(logits, -1).gather(1, torch.tensor(tokens)[:, None])[:, 0]
     return tuple(chosen.tolist())
-
-
-def _next_logits(model: PreTrainedModel | PeftModel, tokens: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
-    """(B, V) of the token after `tokens`; `mask` covers what the cache holds and `tokens`."""
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-    output = model(
-        input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
-    )
-    return output.logits[:, -1, :].double()  # type: ignore[no-any-return]
 
 
 def _draw(logits: Tensor, temperatures: Tensor, uniforms: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from matrix.errors import InvalidInput
+from trainer.decoding import Decoding, open_decoding
 
 SHRINK_BELOW = 0.8  # share of running rows below which the batch is cut down to them
 
@@ -53,16 +54,15 @@ class TransformersSampler:
     @torch.no_grad()
     def _draw(self, prompts: Sequence[Sequence[int]], group_size: int, generator: torch.Generator | None) -> Rollouts:
         tokens, mask = left_padded(prompts, self._pad_id)
-        cache = DynamicCache(config=self._model.config)
-        logits = self._forward(tokens, mask, cache)
-        cache.batch_repeat_interleave(group_size)
-        logits = logits.repeat_interleave(group_size, 0)
+        decoding = open_decoding(self._model, most_tokens=tokens.shape[1] + self._max_tokens)
+        logits = decoding.read(tokens, mask).repeat_interleave(group_size, 0)
+        decoding.repeat(group_size)
         count = len(tokens) * group_size
         drawn = torch.full((count, self._max_tokens), self._pad_id)
         logprobs = torch.zeros(count, self._max_tokens)
         lengths = torch.zeros(count, dtype=torch.int64)
         finished = torch.zeros(count, dtype=torch.bool)
-        rows, seen = torch.arange(count), mask.repeat_interleave(group_size, 0)
+        rows = torch.arange(count)
         for step in range(self._max_tokens):
             uniforms = None if generator is None else torch.rand(count, generator=generator, dtype=torch.float64)
             log_p = torch.log_softmax(logits, -1)
@@ -74,9 +74,8 @@ class TransformersSampler:
             finished[rows] |= choice == self._end_id
             if finished.all() or step + 1 == self._max_tokens:
                 break
-            rows, seen, choice = self._without_ended(cache, rows, seen, choice, finished)
-            seen = torch.cat([seen, torch.ones_like(seen[:, :1])], 1)
-            logits = self._forward(choice[:, None], seen, cache)
+            rows, choice = _without_ended(decoding, rows, choice, finished)
+            logits = decoding.step(choice)
         longest = int(lengths.max())
         return Rollouts(
             tokens,
@@ -88,29 +87,20 @@ class TransformersSampler:
             self._texts(drawn, lengths, group_size),
         )
 
-    def _forward(self, tokens: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
-        """(B, V) logits of the next token; `mask` covers what the cache holds and `tokens`."""
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-        output = self._model(
-            input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
-        )
-        return output.logits[:, -1, :].float()  # type: ignore[no-any-return]
-
-    def _without_ended(
-        self, cache: DynamicCache, rows: Tensor, seen: Tensor, choice: Tensor, finished: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        running = (~finished[rows]).nonzero()[:, 0]
-        if len(running) > SHRINK_BELOW * len(rows):
-            return rows, seen, choice
-        cache.batch_select_indices(running)
-        return rows[running], seen[running], choice[running]
-
     def _texts(self, drawn: Tensor, lengths: Tensor, group_size: int) -> tuple[tuple[str, ...], ...]:
         texts = [
             str(self._tokenizer.decode(row[:length], skip_special_tokens=True))
             for row, length in zip(drawn.tolist(), lengths.tolist(), strict=True)
         ]
         return tuple(tuple(texts[start : start + group_size]) for start in range(0, len(texts), group_size))
+
+
+def _without_ended(decoding: Decoding, rows: Tensor, choice: Tensor, finished: Tensor) -> tuple[Tensor, Tensor]:
+    running = (~finished[rows]).nonzero()[:, 0]
+    if len(running) > SHRINK_BELOW * len(rows):
+        return rows, choice
+    decoding.keep(running)
+    return rows[running], choice[running]
 
 
 def left_padded(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
