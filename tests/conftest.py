@@ -32,11 +32,19 @@ settings.load_profile("plumbline")
 REPOSITORY = Path(__file__).parents[1]
 
 
+# Folders whose tests share what is made once and costly; of tests that run side by side, one process runs all of these.
+TOGETHER = {"integration": "stack", "journeys": "journey"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs PostgreSQL is told by its fixtures, not by hand."""
+    """What needs PostgreSQL, or must run together, is told by fixtures and folders, not by hand."""
     for item in items:
-        if "database_url" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "database_url" in fixtures:
             item.add_marker("database")
+        group = "stack" if "servers" in fixtures else TOGETHER.get(item.path.parent.name)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
