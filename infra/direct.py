@@ -1,27 +1,23 @@
-"""Small requests to a few hot routes, answered from uvicorn's connection without the ASGI round.
+"""Hot routes: requests that are answered from the connection, without the ASGI round (infra.direct_protocol).
 
-Of what a bare ASGI endpoint costs, half is the round itself: scope, cycle, messages, header checks (D-016). A hot
-request is a POST to a path of the table whose length is declared and small and which is alone on its connection; it
-is parsed by the same parser under the same timeouts. Every other request goes to the application, which has the same
-routes: without this protocol it is slower and answers the same. The table is `app.state.direct`.
+Two ways to answer one: alone, in a task of its own; or together with all that arrived in the same turn of the loop, in
+one plain function, which hands on to the first way what is not plain. The application has the same routes: what is no
+hot request there, or is served without the protocol, is slower and answered the same. The table is `app.state.direct`.
 """
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-log = logging.getLogger(__name__)
-
-SMALL_BYTES = 60_000  # below uvicorn's high-water mark, where it would pause reading
-LENGTH_DIGITS = 5
-HEAD_BYTES = 64 << 10  # of a request's first line and headers, by either way
-HEAD_TOO_LARGE = f"The request's first line and headers are over {HEAD_BYTES} bytes."
 JSON = "application/json"
+MOST_HEADS, LONGEST_HEAD = 4_000, 1_000  # that are remembered; bytes of one
 Headers = list[tuple[bytes, bytes]]  # names in lower case
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +33,59 @@ class Reply:
 Answer = Callable[[Headers, bytes], Awaitable[Reply]]  # raises nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Direct:
-    """Hot routes by path, and the application's limit of a body."""
+class Connection(Protocol):
+    """Where a call came from."""
 
-    routes: Mapping[bytes, Answer]
-    max_body_bytes: int
+    loop: asyncio.AbstractEventLoop
+
+    def write_json(self, call: Call[Any], status: int, body: bytes) -> None:
+        """An answer without headers of its own."""
+        ...
+
+    def write_reply(self, call: Call[Any], reply: Reply) -> None:
+        """Any other."""
+        ...
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Until it is done; the server waits for it before it ends."""
+        ...
 
 
-class _Turn:
-    """Stands where uvicorn keeps the cycle of a connection's present request."""
+class Call(Generic[Said]):
+    """A hot request. It stands where uvicorn keeps the cycle of a connection's present request."""
 
-    __slots__ = ("answer", "body", "disconnected", "keep_alive", "more_body", "response_complete")
+    __slots__ = (
+        "_connection", "body", "disconnected", "head", "keep_alive", "more_body", "response_complete",
+    )  # fmt: skip
 
-    def __init__(self, answer: Answer, *, keep_alive: bool) -> None:
-        self.answer, self.keep_alive = answer, keep_alive
-        self.body = bytearray()
+    def __init__(self, connection: Connection, head: Head[Said], body: bytes = b"") -> None:
+        self._connection, self.head, self.body = connection, head, body
+        self.keep_alive = head.keep_alive
         self.disconnected, self.response_complete, self.more_body = False, False, True
 
+    def reply(self, reply: Reply) -> None:
+        """Answer it; a second answer is not sent."""
+        if not self.response_complete:
+            self._connection.write_reply(self, reply)
+
+    def reply_json(self, status: int, body: bytes) -> None:
+        """The same for what nearly every answer is."""
+        if not self.response_complete:
+            self._connection.write_json(self, status, body)
+
+    def alone(self, answer: Awaitable[Reply]) -> None:
+        """Answer it in a task of its own."""
+        self._connection.keep(self._connection.loop.create_task(self._answered(answer)))
+
+    def begin_soon(self, work: Callable[[], None]) -> None:
+        """Once what has arrived by now is read from all connections."""
+        self._connection.loop.call_soon(work)
+
+    async def _answered(self, answer: Awaitable[Reply]) -> None:
+        self.reply(await answer)
+
     @property
-    def message_event(self) -> _Turn:
+    def message_event(self) -> Call[Said]:
         """uvicorn tells a waiting application of each part; a hot route takes the whole."""
         return self
 
@@ -64,97 +93,109 @@ class _Turn:
         """Nobody waits."""
 
 
-class DirectProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a shorter way for hot requests; a connection changes freely between the two."""
+class Route(Protocol):
+    """How calls of a path are answered."""
 
-    _turn: _Turn | None = None
-    _in_head = _is_too_large = False
-    _read_bytes = 0  # of the present read
-    _first_bytes = _more_bytes = 0  # of the read in which the present head began, and of those after it
+    def read(self, headers: Headers) -> Any:
+        """What the headers say; kept with a head that is remembered."""
+        ...
 
-    def data_received(self, data: bytes) -> None:
-        """Count what a head takes: the parser would hold any amount of it."""
-        self._read_bytes = len(data)
-        if self._in_head:
-            self._more_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._more_bytes > HEAD_BYTES and not self.transport.is_closing():
-            self._is_too_large = True
-            self.send_400_response(HEAD_TOO_LARGE)
+    def take(self, call: Call[Any]) -> None:
+        """A whole request."""
+        ...
 
-    def send_400_response(self, msg: str) -> None:
-        """The same, or that the head is too large; the connection ends."""
-        if not self._is_too_large:
-            super().send_400_response(msg)
+
+class Head(NamedTuple, Generic[Said]):
+    """A request's first line and headers, as parsed."""
+
+    route: Route
+    headers: Headers
+    said: Said  # by the headers, as the route reads them
+    length: int  # bytes of the body
+    keep_alive: bool
+
+
+class Alone:
+    """A task for each call."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def read(self, headers: Headers) -> None:
+        """The answer reads them itself."""
+
+    def take(self, call: Call[None]) -> None:
+        """A whole request."""
+        call.alone(self._answer(call.head.headers, bytes(call.body)))
+
+
+class Together(Generic[Said]):
+    """All calls of one turn of the loop at once; `answer` raises nothing and leaves none without an answer."""
+
+    def __init__(self, read: Callable[[Headers], Said], answer: Callable[[list[Call[Said]]], None]) -> None:
+        self.read, self._answer = read, answer
+        self._calls: list[Call[Said]] = []
+
+    def take(self, call: Call[Said]) -> None:
+        """A whole request."""
+        if not self._calls:
+            call.begin_soon(self._work)
+        self._calls.append(call)
+
+    def _work(self) -> None:
+        calls, self._calls = self._calls, []
+        self._answer(calls)
+
+
+class Heads:
+    """Heads by their bytes: clients that stay connected send the same ones again, so most need not be parsed.
+
+    Only one that made a whole hot request together with exactly its body is remembered, so that the same bytes before
+    a body of the same length are the same request.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Head[Any]] = {}
+        self.find = self._known.get
+
+    def remember(self, sent: bytes, head: Head[Any]) -> None:
+        """Bounded: when it is full it starts again."""
+        if len(sent) > LONGEST_HEAD or not sent.startswith(b"POST ") or sent.count(b"\n") != sent.count(b"\r\n"):
             return
-        head = b"content-type: text/plain\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(HEAD_TOO_LARGE)
-        self.transport.write(STATUS_LINE[431] + head + HEAD_TOO_LARGE.encode())
-        self.transport.close()
-
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        self._in_head, self._first_bytes, self._more_bytes = True, self._read_bytes, 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Decide which way this request takes."""
-        self._in_head = False
-        if self._first_bytes + self._more_bytes > HEAD_BYTES:  # with what was read beside it
-            size_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            self._is_too_large = size_bytes > HEAD_BYTES
-            if self._is_too_large:
-                raise ValueError(HEAD_TOO_LARGE)  # which the parser tells as a request that it cannot read
-        answer = self._hot()
-        if answer is None:
-            self._turn = None
-            super().on_headers_complete()
-        else:
-            self._turn = _Turn(answer, keep_alive=self.parser.should_keep_alive())
-            self.cycle = self._turn  # type: ignore[assignment]  # it has what uvicorn looks at
-
-    def on_message_complete(self) -> None:
-        """A hot request is complete: answer it in a task of its own."""
-        if self._turn is None:
-            super().on_message_complete()
-            return
-        task = self.loop.create_task(self._answer(self._turn, self.headers))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    def _hot(self) -> Answer | None:
-        direct: Direct | None = getattr(getattr(self.app, "state", None), "direct", None)
-        answer = None if direct is None else direct.routes.get(self.url)
-        if direct is None or answer is None or self.parser.get_method() != b"POST":
-            return None
-        if self.flow.write_paused:
-            return None  # the client does not read its answers: uvicorn waits for it, and reads no more until it does
-        alone = self.cycle is None or self.cycle.response_complete
-        plain = self.parser.get_http_version() == "1.1" and not self.parser.should_upgrade()
-        return answer if alone and plain and _is_small(self.headers, direct.max_body_bytes) else None
-
-    async def _answer(self, turn: _Turn, headers: Headers) -> None:
-        reply = await turn.answer(headers, bytes(turn.body))
-        turn.response_complete = True
-        if turn.disconnected or self.transport.is_closing():
-            return
-        named = [*self.server_state.default_headers, (b"content-type", reply.media_type.encode())]
-        named += [(name.encode(), value.encode()) for name, value in (reply.headers or {}).items()]
-        content = [STATUS_LINE[reply.status]]
-        for name, value in named:
-            content += [name, b": ", value, b"\r\n"]
-        if not turn.keep_alive:
-            content.append(b"connection: close\r\n")
-        content += [b"content-length: %d\r\n\r\n" % len(reply.body), reply.body]
-        self.transport.write(b"".join(content))
-        if not turn.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
+        if len(self._known) >= MOST_HEADS:
+            self._known.clear()
+        self._known[sent] = head
 
 
-def _is_small(headers: Headers, max_body_bytes: int) -> bool:
-    lengths = [value for name, value in headers if name == b"content-length"]
-    if any(name in (b"expect", b"transfer-encoding") for name, _ in headers):
-        return False
-    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > LENGTH_DIGITS:
-        return False
-    return int(lengths[0]) <= min(SMALL_BYTES, max_body_bytes)
+class Openings:
+    """What answers in JSON open with, made anew when uvicorn renews the headers that all answers carry."""
+
+    def __init__(self) -> None:
+        self._named: Headers = []
+        self._by_status: dict[int, bytes] = {}
+
+    def of(self, status: int, named: Headers) -> bytes:
+        """Up to the length of the body."""
+        if named is not self._named:
+            self._named, self._by_status = named, {}
+        opening = self._by_status.get(status)
+        if opening is None:
+            opening = self._by_status[status] = opening_of(status, [*named, (b"content-type", JSON.encode())])
+        return opening
+
+
+def opening_of(status: int, named: Headers) -> bytes:
+    """An answer's first line and headers, up to the length of its body."""
+    return b"".join([STATUS_LINE[status], *(b"%b: %b\r\n" % one for one in named), b"content-length: "])
+
+
+class Direct:
+    """Hot routes by path, and the application's limit of a body."""
+
+    def __init__(
+        self, routes: Mapping[bytes, Answer], max_body_bytes: int, together: Mapping[bytes, Together[Any]] | None = None
+    ) -> None:
+        alone: dict[bytes, Route] = {path: Alone(answer) for path, answer in routes.items()}
+        self.routes: Mapping[bytes, Route] = {**alone, **(together or {})}
+        self.max_body_bytes = max_body_bytes
+        self.heads, self.openings = Heads(), Openings()

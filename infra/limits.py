@@ -34,6 +34,13 @@ class RateLimits:
             raise RateLimited(f"this key may send {rate:g} events a second", retry_after_s=(1.0 - tokens) / rate)
         self._buckets[key_id] = (tokens - events, self._buckets[key_id][1])
 
+    def let_through(self, key_id: str, requests: int, *, tenant: str) -> int:
+        """How many of so many requests of one event may pass, which come at once; those have taken their tokens."""
+        tokens = self._filled(key_id, self._rate_of(tenant) or self._rate)
+        passed = min(requests, max(int(tokens), 0))
+        self._buckets[key_id] = (tokens - passed, self._buckets[key_id][1])
+        return passed
+
     def take_more(self, key_id: str, events: int, *, tenant: str) -> None:
         """For what a request that was let through turned out to hold: never refused, what follows waits for it."""
         tokens = self._filled(key_id, self._rate_of(tenant) or self._rate)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
@@ -35,8 +35,11 @@ COMPANY = 8  # messages of one flush
 BUFFER_BYTES = 32 << 20  # held in memory without acknowledgement
 BUFFER_MESSAGES = 50_000
 LAST_RESORT_PARTITIONS = 1
+ENDING = "the publisher is ending"
+FULL = "too much waits for the broker's acknowledgement; send again later"
 
 Outcome = Transient | MessageTooLarge | None  # of one message: why it is not acknowledged
+Settled = Callable[[Sequence[int], Outcome], None]  # what became of the messages at these places; raises nothing
 
 
 def _check_sizes(messages: Sequence[OutgoingMessage]) -> None:
@@ -96,9 +99,10 @@ class KafkaPublisher:
 class _Waiting:
     """Messages of one call for one partition."""
 
+    places: list[int]  # among the call's messages
     payloads: list[bytes]
     size_bytes: int
-    done: asyncio.Future[Outcome]
+    settled: Settled
 
 
 @dataclass(slots=True)
@@ -109,6 +113,22 @@ class _Lane:
     partition: int
     waiting: list[_Waiting] = field(default_factory=list)
     sending: asyncio.Task[None] | None = None  # the one record that is under way
+
+
+class _Answers:
+    """Collects the outcomes of one call until all are there."""
+
+    def __init__(self, messages: int, answer: asyncio.Future[list[Outcome]]) -> None:
+        self._outcomes: list[Outcome] = [None] * messages
+        self._left, self._answer = messages, answer
+
+    def settle(self, places: Sequence[int], outcome: Outcome) -> None:
+        """As Settled."""
+        for place in places:
+            self._outcomes[place] = outcome
+        self._left -= len(places)
+        if not self._left and not self._answer.done():  # its caller may have gone
+            self._answer.set_result(self._outcomes)
 
 
 class AsyncKafkaPublisher:
@@ -130,6 +150,7 @@ class AsyncKafkaPublisher:
         self._free_bytes, self._free_messages = buffer_bytes, buffer_messages
         self._next_flush: asyncio.TimerHandle | None = None
         self._last_flushed = 0  # messages
+        self._alone: set[asyncio.Task[None]] = set()  # that publish one message, and learn of its topic first
         self._ending = False
 
     async def start(self) -> None:
@@ -175,34 +196,68 @@ class AsyncKafkaPublisher:
         """What became of each; raises, before anything is taken, what holds for all."""
         _check_sizes(messages)
         if self._ending:
-            raise BrokerUnavailable("the publisher is ending")
+            raise BrokerUnavailable(ENDING)
+        if not messages:
+            return []
         for message in messages:
             if message.topic not in self._partitions:
                 await self._learn_partitions(message.topic)
-        lanes = [self._lane(message) for message in messages]
-        waiting = self._enqueue(messages, lanes)
-        if len(messages) == 1:
-            return [await one.done for one in waiting.values()]
-        outcomes = {key: await one.done for key, one in waiting.items()}
-        return [outcomes[lane.topic, lane.partition] for lane in lanes]
+        if len(messages) != self._room(messages):
+            raise Overloaded(FULL)
+        answer: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._enqueue(messages, _Answers(len(messages), answer).settle)
+        return await answer
 
-    def _enqueue(self, messages: Sequence[OutgoingMessage], lanes: Sequence[_Lane]) -> dict[tuple[str, int], _Waiting]:
-        """In one turn of the loop: taken whole or not at all."""
-        size_bytes = sum(len(message.payload) for message in messages)
-        if size_bytes > self._free_bytes or len(messages) > self._free_messages:
-            raise Overloaded("too much waits for the broker's acknowledgement; send again later")
-        self._free_bytes -= size_bytes
+    def publish_soon(self, messages: Sequence[OutgoingMessage], settled: Settled) -> None:
+        """Each message is a call of its own: what there is no room for is Overloaded, from the first of them on.
+
+        Raises nothing; `settled` is called once for every place, at once or later in the loop.
+        """
+        loop = asyncio.get_running_loop()
+        if any(one.topic not in self._partitions or len(one.payload) > MAX_RECORD_BYTES for one in messages):
+            for place, message in enumerate(messages):
+                task = loop.create_task(self._publish_alone(place, message, settled))
+                self._alone.add(task)
+                task.add_done_callback(self._alone.discard)
+            return
+        room = 0 if self._ending else self._room(messages)
+        if room < len(messages):
+            refusal = BrokerUnavailable(ENDING) if self._ending else Overloaded(FULL)
+            loop.call_soon(settled, range(room, len(messages)), refusal)
+        self._enqueue(messages[:room], settled)
+
+    async def _publish_alone(self, place: int, message: OutgoingMessage, settled: Settled) -> None:
+        try:
+            (outcome,) = await self.publish_each([message])
+        except (Transient, MessageTooLarge) as error:
+            outcome = error
+        settled((place,), outcome)
+
+    def _room(self, messages: Sequence[OutgoingMessage]) -> int:
+        """How many of them, from the front, may be held."""
+        size_bytes, most = 0, min(len(messages), self._free_messages)
+        for place in range(most):
+            size_bytes += len(messages[place].payload)
+            if size_bytes > self._free_bytes:
+                return place
+        return most
+
+    def _enqueue(self, messages: Sequence[OutgoingMessage], settled: Settled) -> None:
+        """In one turn of the loop; there is room for them."""
+        found: dict[int, _Waiting] = {}  # by lane
+        for place, message in enumerate(messages):
+            lane, size_bytes = self._lane(message), len(message.payload)
+            waiting = found.get(id(lane))
+            if waiting is None:
+                waiting = found[id(lane)] = _Waiting([], [], 0, settled)
+                lane.waiting.append(waiting)
+            waiting.places.append(place)
+            waiting.payloads.append(message.payload)
+            waiting.size_bytes += size_bytes
+            self._free_bytes -= size_bytes
         self._free_messages -= len(messages)
-        loop, waiting = asyncio.get_running_loop(), dict[tuple[str, int], _Waiting]()
-        for message, lane in zip(messages, lanes, strict=True):
-            key = lane.topic, lane.partition
-            if key not in waiting:
-                waiting[key] = _Waiting([], 0, loop.create_future())
-                lane.waiting.append(waiting[key])
-            waiting[key].payloads.append(message.payload)
-            waiting[key].size_bytes += len(message.payload)
-        self._flush_soon()
-        return waiting
+        if messages:
+            self._flush_soon()
 
     def _lane(self, message: OutgoingMessage) -> _Lane:
         topic = message.topic
@@ -250,11 +305,11 @@ class AsyncKafkaPublisher:
     def _settle(self, lane: _Lane, taken: list[_Waiting], outcome: Outcome) -> None:
         if isinstance(outcome, Transient):  # those behind would wait as long again for the same answer
             taken, lane.waiting = taken + lane.waiting, []
+        loop = asyncio.get_running_loop()
         for one in taken:
             self._free_bytes += one.size_bytes
             self._free_messages += len(one.payloads)
-            if not one.done.done():  # its caller may have gone
-                one.done.set_result(outcome)
+            loop.call_soon(one.settled, one.places, outcome)
         lane.sending = None
         if lane.waiting:
             self._flush_soon()

@@ -23,6 +23,7 @@ from ingest.consent import completion_without_words
 from ingest.feedback_api import FeedbackDoor
 from ingest.feedback_schema import inlined, json_body, problems
 from ingest.gateway import Gateway
+from ingest.hot import Singles
 from ingest.intake import Intake
 from ingest.known import Lookup, Recent
 from ingest.offers import BIG_CHARACTERS, event_of
@@ -58,7 +59,8 @@ def make_gateway(
     lookup = Lookup(known)
     intake = api.state.intake = Intake(gateway.publisher, lookup, recent)  # connectors' feedback goes through it too
     door = FeedbackDoor(gateway, intake, keys, limits, words)
-    feedback_api.add_routes(api, door, max_body_bytes=max_body_bytes)
+    singles = Singles(gateway, door, intake, keys, limits)
+    feedback_api.add_routes(api, door, singles, max_body_bytes=max_body_bytes)
     _add_completions(api, gateway)
     _add_views(api, gateway, recent)
     dead_letters_api.add_routes(api, gateway)

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from infra.access import AccessKeys
 from infra.clock import SystemClock
 from infra.database import Database
-from infra.direct import DirectProtocol
+from infra.direct_protocol import DirectProtocol
 from infra.limits import RateLimits
 from infra.outbox import CANNOT_GO_ON, OutboxRelay
 from infra.publishing import AsyncKafkaPublisher, KafkaPublisher

@@ -113,7 +113,8 @@ async def _sent(gateway: Gateway, intake: Intake, messages: Sequence[tuple[int, 
 
 
 def _offer(event: FeedbackEvent) -> Offer:
-    return Offer(event.tenant, event.event_id, event.completion_id, is_named=True, payload=event.to_payload())
+    key, completion_key = (event.tenant, event.event_id), (event.tenant, event.completion_id)
+    return Offer(key, completion_key, is_named=True, payload=event.to_payload())
 
 
 def _answer(messages: Sequence[Message], refused: Sequence[Refused], privacy: Privacy) -> JSONResponse:

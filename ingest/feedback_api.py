@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -19,7 +19,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from infra.access import AccessKeys, Principal, Scope, ensure_scope
-from infra.direct import Direct, Headers, Reply
+from infra.direct import Call, Direct, Headers, Reply, Together
 from infra.http import Refusal, Words, authenticate, invalid, problem, refusal_of
 from infra.limits import RateLimits
 from ingest import reading
@@ -35,7 +35,9 @@ from matrix.errors import PlumblineError, Transient
 log = logging.getLogger(__name__)
 
 OK, ACCEPTED, FAULT = 200, 202, 500
+VALID = "valid"  # a dryrun
 AT_ONCE = 25  # events of a batch between two looks at other requests
+Singles = Callable[[list[Call[reading.Credentials]]], None]  # answers what arrived in one turn of the loop
 Result = Status | PlumblineError | None  # None: a dryrun that is valid
 
 
@@ -48,25 +50,35 @@ class FeedbackDoor:
 
     async def one(self, headers: Headers, body: bytes) -> Reply:
         """POST /v1/feedback."""
-        event_id = None
+        key, idempotency_key = reading.credentials(headers)
         try:
-            key, idempotency_key = reading.credentials(headers)
             principal = await self._admitted(key)
             self._limits.take(principal.key_id, tenant=principal.tenant)
+        except Exception as error:  # noqa: BLE001 - what is hot is outside of the application's own net
+            return self.failed(error, None)
+        return await self.of(principal, idempotency_key, body)
+
+    async def of(self, principal: Principal, idempotency_key: str | None, body: bytes) -> Reply:
+        """The same of a principal that was let in."""
+        event_id = None
+        try:
             request = reading.read_one(body)
             named = reading.event_id(request.id, idempotency_key)
             event_id = named or self._gateway.new_id()
             offer = await self._offer(request, (principal.tenant, event_id), is_named=named is not None)
             result: Result = None if request.dryrun else (await self._intake.take([offer]))[0]
-        except PlumblineError as error:
-            result = error
-        except Exception as error:  # noqa: BLE001 - what is hot is outside of the application's own net
-            return _fault(error)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self.failed(error, event_id)
         if isinstance(result, PlumblineError):
-            return self._refused(result, {} if event_id is None else {"feedback_id": event_id})
-        status = "valid" if result is None else result.value
-        told = f'{{"feedback_id":{encode_basestring_ascii(offer.event_id)},"status":"{status}"}}'
-        return Reply(OK if result is None else ACCEPTED, told.encode())
+            return self.failed(result, event_id)
+        return Reply(OK, told(event_id, VALID)) if result is None else Reply(ACCEPTED, told(event_id, result))
+
+    def failed(self, error: Exception, event_id: str | None) -> Reply:
+        """What is answered for one event that is not acknowledged."""
+        if isinstance(error, PlumblineError):
+            return self._refused(error, {} if event_id is None else {"feedback_id": event_id})
+        log.error("request broke", exc_info=error)
+        return _reply(problem(FAULT, "InternalError", "this is a fault of the server; its log says more"), {})
 
     async def batch(self, headers: Headers, body: bytes) -> Reply:
         """POST /v1/feedback/batch."""
@@ -76,14 +88,12 @@ class FeedbackDoor:
             requests = reading.read_batch(body)
             self._limits.take_more(principal.key_id, max(len(requests) - 1, 0), tenant=principal.tenant)
             ids, results = await self._take_all(requests, principal)
-        except PlumblineError as error:
-            return self._refused(error, {})
         except Exception as error:  # noqa: BLE001 - as above
-            return _fault(error)
+            return self.failed(error, None)
         rows = {"results": [self._result(*one) for one in zip(ids, results, strict=True)]}
         # One that is not acknowledged makes the whole be sent again: what is acknowledged counts once all the same.
         lost = next((result for result in results if isinstance(result, Transient)), None)
-        return _told(OK, rows) if lost is None else self._refused(lost, rows)
+        return Reply(OK, json.dumps(rows).encode()) if lost is None else self._refused(lost, rows)
 
     async def _take_all(
         self, requests: Sequence[FeedbackRequest | Unreadable], principal: Principal
@@ -142,11 +152,7 @@ class FeedbackDoor:
 
 
 def _row(event_id: str | None, result: Status | None) -> dict[str, Any]:
-    return {"feedback_id": event_id, "status": "valid" if result is None else result.value}
-
-
-def _told(status: int, body: dict[str, Any]) -> Reply:
-    return Reply(status, json.dumps(body).encode())
+    return {"feedback_id": event_id, "status": VALID if result is None else result.value}
 
 
 def _reply(response: JSONResponse, more: dict[str, Any]) -> Reply:
@@ -157,12 +163,12 @@ def _reply(response: JSONResponse, more: dict[str, Any]) -> Reply:
     return Reply(response.status_code, body, str(response.media_type), headers)
 
 
-def _fault(error: Exception) -> Reply:
-    log.error("request broke", exc_info=error)
-    return _reply(problem(FAULT, "InternalError", "this is a fault of the server; its log says more"), {})
+def told(event_id: str, status: str) -> bytes:
+    """What is answered for one event that fits."""
+    return f'{{"feedback_id":{encode_basestring_ascii(event_id)},"status":"{status}"}}'.encode()
 
 
-def add_routes(api: FastAPI, door: FeedbackDoor, *, max_body_bytes: int) -> None:
+def add_routes(api: FastAPI, door: FeedbackDoor, singles: Singles, *, max_body_bytes: int) -> None:
     """As hot routes and as ordinary ones."""
 
     @api.post("/v1/feedback", **ONE)
@@ -183,8 +189,9 @@ def add_routes(api: FastAPI, door: FeedbackDoor, *, max_body_bytes: int) -> None
         """
         return _response(await door.batch(request.scope["headers"], await request.body()))
 
-    routes = {b"/v1/feedback": door.one, b"/feedback": door.one, b"/v1/feedback/batch": door.batch}
-    api.state.direct = Direct(routes, max_body_bytes)
+    together = Together(reading.credentials, singles)
+    singly = {b"/v1/feedback": together, b"/feedback": together}
+    api.state.direct = Direct({b"/v1/feedback/batch": door.batch}, max_body_bytes, singly)
 
 
 def _response(reply: Reply) -> Response:

@@ -18,6 +18,8 @@ from matrix.messages.base import Message
 from matrix.ports import Clock, OutgoingMessage
 from matrix.topics import Topic
 
+Settled = Callable[[Sequence[int], Transient | MessageTooLarge | None], None]
+
 
 class AsyncPublisher(Protocol):
     """matrix.ports.Publisher for an event loop."""
@@ -28,6 +30,10 @@ class AsyncPublisher(Protocol):
 
     async def publish_each(self, messages: Sequence[OutgoingMessage]) -> Sequence[Transient | MessageTooLarge | None]:
         """What became of each; raises, before anything is taken, what holds for all."""
+        ...
+
+    def publish_soon(self, messages: Sequence[OutgoingMessage], settled: Settled) -> None:
+        """Each for itself; `settled` is told of every place once, at once or later in the loop."""
         ...
 
 

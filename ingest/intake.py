@@ -6,8 +6,9 @@ acknowledged once Kafka's in-sync replicas have it. A duplicate is published as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 
 from ingest import steps
 from ingest.gateway import AsyncPublisher
@@ -15,7 +16,7 @@ from ingest.known import Lookup, Recent
 from ingest.offers import Offer, event_of
 from ingest.repository import Known
 from ingest.steps import Key
-from matrix.errors import IdConflict, PlumblineError
+from matrix.errors import IdConflict, MessageTooLarge, PlumblineError, Transient
 from matrix.ports import OutgoingMessage
 from matrix.topics import FEEDBACK_RECEIVED
 
@@ -31,25 +32,22 @@ class Status(StrEnum):
     DUPLICATE = "duplicate"  # it was there before, with the same body
 
 
+Taken = Status | PlumblineError
+Told = Callable[[int, Status | Exception], None]  # what became of the offer at this place; raises nothing
+
+
 class Intake:
     """Takes offers; one for a process."""
 
     def __init__(self, publisher: AsyncPublisher, lookup: Lookup, recent: Recent) -> None:
         self._publisher, self._lookup, self._recent = publisher, lookup, recent
 
-    async def take(self, offers: Sequence[Offer]) -> list[Status | PlumblineError]:
+    async def take(self, offers: Sequence[Offer]) -> list[Taken]:
         """What became of each. IdConflict: not taken; Transient: not acknowledged, send it again under its id."""
-        known = await self._known(offers)
-        found: list[Status | PlumblineError] = []
-        claimed: dict[Key, bytes] = {}  # within this call, an id's first body stands
-        for offer in offers:
-            status = self._status(offer, claimed, known)
-            found.append(status)
-            if isinstance(status, Status):
-                claimed.setdefault(offer.key, offer.payload)
-        taken = [index for index, one in enumerate(found) if isinstance(one, Status)]
-        topic = FEEDBACK_RECEIVED.name
-        messages = [OutgoingMessage(topic, offers[i].completion_id, offers[i].payload) for i in taken]
+        events, completions = self._unknown(offers)
+        known = await self._lookup.ask(events, completions) if events or completions else NOTHING
+        found = self._decided(offers, known)
+        taken, messages = _outgoing(offers, found)
         for index, outcome in zip(taken, await self._publisher.publish_each(messages), strict=True):
             if outcome is None:
                 self._recent.remember(offers[index].key, offers[index].payload)
@@ -57,26 +55,80 @@ class Intake:
                 found[index] = outcome
         return found
 
-    async def _known(self, offers: Sequence[Offer]) -> Known | None:
-        recent = self._recent
-        events = [offer.key for offer in offers if offer.is_named and recent.payload(offer.key) is None]
-        completions = [offer.completion_key for offer in offers if not recent.has_completion(offer.completion_key)]
-        if not events and not completions:
-            return NOTHING
-        known = await self._lookup.ask(events, completions)
-        if known is not None and known.completions:
-            for completion in known.completions.intersection(completions):
-                recent.remember_completion(completion)
-        return known
+    def take_soon(self, offers: Sequence[Offer], told: Told) -> None:
+        """The same for offers that came at once, each for itself; `told` is called once for every place."""
+        events, completions = self._unknown(offers)
+        if events or completions:
+            self._lookup.ask_soon(events, completions, partial(self._go_on, offers, told))
+        else:
+            self._go_on(offers, told, NOTHING)
 
-    def _status(self, offer: Offer, claimed: dict[Key, bytes], known: Known | None) -> Status | PlumblineError:
-        present = claimed.get(offer.key) or self._recent.payload(offer.key)
-        stored = None if known is None else known.fingerprints.get(offer.key)
-        if present is not None or stored is not None:
-            if present is not None and present != offer.payload:
-                stored = steps.fingerprint(event_of(present))
-            is_same = stored is None or stored == steps.fingerprint(event_of(offer.payload))
-            return Status.DUPLICATE if is_same else IdConflict(field="id")
-        if self._recent.has_completion(offer.completion_key):
-            return Status.MATCHED
-        return Status.ACCEPTED if known is None else Status.PENDING_MATCH
+    def _go_on(self, offers: Sequence[Offer], told: Told, known: Known | None) -> None:
+        try:
+            found = self._decided(offers, known)
+            taken, messages = _outgoing(offers, found)
+            self._publisher.publish_soon(messages, partial(self._settled, offers, found, taken, told))
+        except Exception as error:  # noqa: BLE001 - nobody else could tell those that wait
+            for place in range(len(offers)):
+                told(place, error)
+            return
+        for place, one in enumerate(found):
+            if isinstance(one, PlumblineError):
+                told(place, one)
+
+    def _settled(
+        self,
+        offers: Sequence[Offer],
+        found: Sequence[Taken],
+        taken: Sequence[int],
+        told: Told,
+        places: Sequence[int],
+        outcome: Transient | MessageTooLarge | None,
+    ) -> None:
+        remember = self._recent.remember
+        for place in places:
+            index = taken[place]
+            if outcome is None:
+                remember(offers[index].key, offers[index].payload)
+            told(index, found[index] if outcome is None else outcome)
+
+    def _unknown(self, offers: Sequence[Offer]) -> tuple[list[Key], list[Key]]:
+        """The events and completions that memory does not know."""
+        payload, has_completion = self._recent.payload, self._recent.has_completion
+        events = [offer.key for offer in offers if offer.is_named and payload(offer.key) is None]
+        return events, [offer.completion_key for offer in offers if not has_completion(offer.completion_key)]
+
+    def _decided(self, offers: Sequence[Offer], known: Known | None) -> list[Taken]:
+        """Status or refusal of each; among them, an id's first body stands."""
+        recent, there = self._recent, NOTHING.completions if known is None else known.completions
+        stored = NOTHING.fingerprints if known is None else known.fingerprints
+        unmatched = Status.ACCEPTED if known is None else Status.PENDING_MATCH
+        claimed: dict[Key, bytes] = {}
+        found: list[Taken] = []
+        for key, completion, _, payload in offers:
+            if completion in there:
+                recent.remember_completion(completion)
+            present = claimed.get(key) or recent.payload(key)
+            if present is not None or key in stored:
+                status = _again(payload, present, stored.get(key))
+            else:
+                status = Status.MATCHED if recent.has_completion(completion) else unmatched
+            found.append(status)
+            if isinstance(status, Status):
+                claimed.setdefault(key, payload)
+        return found
+
+
+def _again(payload: bytes, present: bytes | None, stored: str | None) -> Taken:
+    """Of an event whose id is known, with its body or by its fingerprint."""
+    if present is not None and present != payload:
+        stored = steps.fingerprint(event_of(present))
+    is_same = stored is None or stored == steps.fingerprint(event_of(payload))
+    return Status.DUPLICATE if is_same else IdConflict(field="id")
+
+
+def _outgoing(offers: Sequence[Offer], found: Sequence[Taken]) -> tuple[list[int], list[OutgoingMessage]]:
+    """Which are taken, and what is published of them."""
+    taken = [index for index, one in enumerate(found) if isinstance(one, Status)]
+    topic = FEEDBACK_RECEIVED.name
+    return taken, [OutgoingMessage(topic, offers[i].completion_key[1], offers[i].payload) for i in taken]

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from ingest.repository import Known
 from ingest.steps import Key
@@ -29,76 +30,84 @@ REMEMBER_COMPLETIONS = 50_000
 Query = Callable[[list[Key], list[Key]], Known]  # blocking; event keys and completion keys in
 
 
+Answered = Callable[[Known | None], None]  # None where the database does not say
+
+
 @dataclass(slots=True)
 class _Question:
     events: set[Key] = field(default_factory=set)
     completions: set[Key] = field(default_factory=set)
-    waiting: list[asyncio.Future[Known | None]] = field(default_factory=list)
-
-    def answer(self, known: Known | None) -> None:
-        for one in self.waiting:
-            if not one.done():  # whoever asked may have gone
-                one.set_result(known)
+    waiting: list[Answered] = field(default_factory=list)
 
 
 class Lookup:
-    """Collects the questions of many requests into one query in a thread."""
+    """Collects the questions of many requests into one query in a thread; one is under way at a time."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lookup")
         self._next = _Question()
-        self._asking: asyncio.Task[None] | None = None
+        self._is_asking = False
         self._asked_again_at = 0.0  # of the loop's clock
 
     async def ask(self, events: Collection[Key], completions: Collection[Key]) -> Known | None:
         """None where the database does not say."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._asked_again_at:
-            return None
+        answer: asyncio.Future[Known | None] = asyncio.get_running_loop().create_future()
+        self.ask_soon(events, completions, partial(_answer, answer))
+        return await answer
+
+    def ask_soon(self, events: Collection[Key], completions: Collection[Key], answered: Answered) -> None:
+        """The same for who does not wait: `answered` is called later in the loop, whatever happens."""
         question = self._next
         question.events.update(events)
         question.completions.update(completions)
-        answer: asyncio.Future[Known | None] = loop.create_future()
-        question.waiting.append(answer)
-        if self._asking is None:
-            self._asking = loop.create_task(self._ask_on())
-            self._asking.add_done_callback(_ended)
-        return await answer
+        question.waiting.append(answered)
+        if not self._is_asking:
+            self._is_asking = True
+            asyncio.get_running_loop().call_soon(self._ask_next)  # what arrives in this turn of the loop goes along
 
     def close(self) -> None:
         """Ask nothing more; a query under way is left to end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _ask_on(self) -> None:
-        """Question after question until nobody waits; what ends it early leaves nobody waiting either."""
-        question = self._next
-        try:
-            await asyncio.sleep(0)  # what arrives in this turn of the loop goes along
-            while self._next.waiting:
-                question, self._next = self._next, _Question()
-                question.answer(await self._answered(question))
-        finally:
-            for left in (question, self._next):
-                left.answer(None)
-            self._next, self._asking = _Question(), None
-
-    async def _answered(self, question: _Question) -> Known | None:
+    def _ask_next(self) -> None:
+        """Question after question until nobody waits."""
+        question, self._next = self._next, _Question()
+        self._is_asking = bool(question.waiting)
+        if not question.waiting:
+            return
         loop = asyncio.get_running_loop()
         if loop.time() < self._asked_again_at:
-            return None
-        asked = loop.run_in_executor(self._threads, self._query, list(question.events), list(question.completions))
+            self._tell(question, None)
+            return
         try:
-            return await asyncio.wait_for(asked, PATIENCE_S)
-        except (DatabaseUnavailable, TimeoutError) as error:
-            self._asked_again_at = loop.time() + PAUSE_S
+            asked = loop.run_in_executor(self._threads, self._query, list(question.events), list(question.completions))
+        except RuntimeError:  # it is closed
+            self._tell(question, None)
+            return
+        giving_up = loop.call_later(PATIENCE_S, asked.cancel)
+        asked.add_done_callback(partial(self._ended, question, giving_up))
+
+    def _ended(self, question: _Question, giving_up: asyncio.TimerHandle, asked: asyncio.Future[Known]) -> None:
+        giving_up.cancel()
+        error = TimeoutError() if asked.cancelled() else asked.exception()
+        if isinstance(error, DatabaseUnavailable | TimeoutError):
+            self._asked_again_at = asyncio.get_running_loop().time() + PAUSE_S
             log.warning("events are taken without a look at the database", extra={"reason": type(error).__name__})
-            return None
+        elif error is not None:
+            log.error("a lookup broke", exc_info=error)
+        self._tell(question, asked.result() if error is None else None)
+
+    def _tell(self, question: _Question, known: Known | None) -> None:
+        loop = asyncio.get_running_loop()
+        for answered in question.waiting:
+            loop.call_soon(answered, known)
+        loop.call_soon(self._ask_next)
 
 
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("a lookup broke", exc_info=error)
+def _answer(answer: asyncio.Future[Known | None], known: Known | None) -> None:
+    if not answer.done():  # whoever asked may have gone
+        answer.set_result(known)
 
 
 class Recent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -27,6 +27,13 @@ class _Batch(Value):
     events: list[FeedbackRequest] = Field(max_length=MOST_EVENTS)
 
 
+class Credentials(NamedTuple):
+    """What the headers of a request say."""
+
+    key: str | None  # the bearer's
+    idempotency_key: str | None
+
+
 class Unreadable(PlumblineError):
     """A body or an event that does not fit, as pydantic found it."""
 
@@ -35,7 +42,7 @@ class Unreadable(PlumblineError):
         super().__init__("not accepted")
 
 
-def credentials(headers: Headers) -> tuple[str | None, str | None]:
+def credentials(headers: Headers) -> Credentials:
     """The bearer's key and the Idempotency-Key, where they are sent."""
     key = idempotency_key = None
     for name, value in headers:
@@ -44,7 +51,7 @@ def credentials(headers: Headers) -> tuple[str | None, str | None]:
             key = sent.strip() if scheme.lower() == "bearer" else None
         elif name == b"idempotency-key":
             idempotency_key = value.decode("latin-1")
-    return key, idempotency_key
+    return Credentials(key, idempotency_key)
 
 
 def event_id(in_body: str | None, header: str | None) -> str | None:

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from infra.access import AccessKeys
 from infra.access import Scope as KeyScope
 from infra.database import Database
-from infra.direct import DirectProtocol
+from infra.direct_protocol import DirectProtocol
 from ingest.app import assemble
 from ingest.gateway import Gateway
 from ingest.routes import RouteTable

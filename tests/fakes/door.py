@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from infra.access import AccessKeys, Scope
 from infra.database import Database
-from infra.direct import DirectProtocol
+from infra.direct_protocol import DirectProtocol
 from infra.limits import RateLimits
 from ingest.app import assemble
 from ingest.gateway import Gateway

@@ -11,7 +11,7 @@ import httpx
 from infra.access import AccessKeys, Scope
 from infra.clock import SystemClock
 from infra.database import Database
-from infra.direct import DirectProtocol
+from infra.direct_protocol import DirectProtocol
 from ingest.app import assemble
 from ingest.gateway import Gateway
 from matrix.messages.completion import CompletionServed

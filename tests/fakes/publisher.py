@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
+from ingest.gateway import Settled
 from matrix.errors import BrokerUnavailable, Transient
 from matrix.ports import OutgoingMessage
 
@@ -35,3 +37,17 @@ class FakeAsyncPublisher(FakePublisher):
         self.messages += [message for message in messages if message.key not in self.refused]
         lost = BrokerUnavailable("the fake partition has no leader")
         return [lost if message.key in self.refused else None for message in messages]
+
+    def publish_soon(self, messages: Sequence[OutgoingMessage], settled: Settled) -> None:
+        """As publish_each, once the loop goes on."""
+        asyncio.get_running_loop().call_soon(self._publish_now, messages, settled)
+
+    def _publish_now(self, messages: Sequence[OutgoingMessage], settled: Settled) -> None:
+        for place, message in enumerate(messages):
+            if self.away:
+                settled([place], BrokerUnavailable("the fake broker is away"))
+            elif message.key in self.refused:
+                settled([place], BrokerUnavailable("the fake partition has no leader"))
+            else:
+                self.messages.append(message)
+                settled([place], None)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from infra.direct import HEAD_BYTES, Direct, DirectProtocol, Headers, Reply
+from infra.direct import Direct, Headers, Reply
+from infra.direct_protocol import HEAD_BYTES, DirectProtocol
 from tests.fakes.serving import served
 
 LIMIT = 1_000

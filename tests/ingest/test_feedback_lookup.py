@@ -43,7 +43,7 @@ class Table:
 
 def offer(event_id: str = "e1", *, is_named: bool = True, **fields: object) -> Offer:
     event = FeedbackEvent.model_validate(thumb(event_id) | fields)
-    return Offer("default", event_id, event.completion_id, is_named, event.to_payload())
+    return Offer(("default", event_id), ("default", event.completion_id), is_named, event.to_payload())
 
 
 def intake(table: Table, recent: Recent | None = None) -> tuple[Intake, FakeAsyncPublisher]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ingest.offers import Offers, event_of
+from ingest.offers import Offers, event_of, written
 from ingest.reading import Unreadable, read_one
 from ingest.tensorzero import METRICS
 from matrix.errors import InvalidInput
@@ -54,7 +54,7 @@ def test_where_the_quick_way_speaks_it_says_what_the_long_way_says(said: dict[st
         request = read_one(json.dumps(said).encode())
     except Unreadable:
         return
-    quick = OFFERS.quick(request, KEY, AT)
+    quick = OFFERS.quick(vars(request), KEY, written(AT))
     try:
         slow = OFFERS.slow(request, KEY, AT)
     except InvalidInput:
@@ -76,7 +76,7 @@ COMMON = [
 @pytest.mark.parametrize("said", COMMON)
 def test_what_is_common_takes_the_quick_way(said: dict[str, Any]) -> None:
     request = read_one(json.dumps(said | {"inference_id": "c1", "tags": {"user_id": "u1", "surface": "web"}}).encode())
-    quick = OFFERS.quick(request, KEY, AT)
+    quick = OFFERS.quick(vars(request), KEY, written(AT))
     assert quick is not None
     assert event_of(quick) == event_of(OFFERS.slow(request, KEY, AT))
 
@@ -85,6 +85,6 @@ def test_a_payload_is_what_the_worker_reads() -> None:
     request = read_one(b'{"metric_name":"thumbs","inference_id":"c1","value":true}')
     offer = OFFERS.make(request, KEY, AT, is_named=True)
     event = event_of(offer.payload)
-    assert (event.tenant, event.event_id, event.completion_id) == (*offer.key, offer.completion_id)
+    assert (event.tenant, event.event_id, event.completion_id) == (*offer.key, offer.completion_key[1])
     with pytest.raises(ValidationError):
         event_of(offer.payload[:-1])

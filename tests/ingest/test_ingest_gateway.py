@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from infra.access import AccessKeys, Scope
 from infra.database import Database
-from infra.direct import DirectProtocol
+from infra.direct_protocol import DirectProtocol
 from ingest.app import assemble, background
 from ingest.gateway import Gateway
 from ingest.routes import RouteTable
