@@ -151,7 +151,7 @@ class Heads:
     """Heads by their bytes: clients that stay connected send the same ones again, so most need not be parsed.
 
     Only one that made a whole hot request together with exactly its body is remembered, so that the same bytes before
-    a body of the same length are the same request.
+    a body of the same length are the same request. They hold keys, as connections do; they are told to nobody.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
@@ -24,7 +24,7 @@ from kafka.producer.future import FutureRecordMetadata
 from infra.partitioning import partition_of
 from matrix.errors import BrokerUnavailable, MessageTooLarge, Overloaded, Transient
 from matrix.messages.base import MAX_BATCH_BYTES, MAX_RECORD_BYTES
-from matrix.ports import OutgoingMessage
+from matrix.ports import Outcome, OutgoingMessage, Settled
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,6 @@ BUFFER_MESSAGES = 50_000
 LAST_RESORT_PARTITIONS = 1
 ENDING = "the publisher is ending"
 FULL = "too much waits for the broker's acknowledgement; send again later"
-
-Outcome = Transient | MessageTooLarge | None  # of one message: why it is not acknowledged
-Settled = Callable[[Sequence[int], Outcome], None]  # what became of the messages at these places; raises nothing
 
 
 def _check_sizes(messages: Sequence[OutgoingMessage]) -> None:

@@ -13,12 +13,9 @@ from ingest.ids import RANDOM_BYTES, uuid7
 from ingest.privacy import Privacy
 from ingest.routes import RouteTable
 from ingest.steps import AgeLimits
-from matrix.errors import MessageTooLarge, Transient
 from matrix.messages.base import Message
-from matrix.ports import Clock, OutgoingMessage
+from matrix.ports import Clock, Outcome, OutgoingMessage, Settled
 from matrix.topics import Topic
-
-Settled = Callable[[Sequence[int], Transient | MessageTooLarge | None], None]
 
 
 class AsyncPublisher(Protocol):
@@ -28,7 +25,7 @@ class AsyncPublisher(Protocol):
         """Returns when the broker has acknowledged all, else raises BrokerUnavailable."""
         ...
 
-    async def publish_each(self, messages: Sequence[OutgoingMessage]) -> Sequence[Transient | MessageTooLarge | None]:
+    async def publish_each(self, messages: Sequence[OutgoingMessage]) -> Sequence[Outcome]:
         """What became of each; raises, before anything is taken, what holds for all."""
         ...
 

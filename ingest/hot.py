@@ -72,7 +72,7 @@ class Singles:
         if len(body) > BIG_CHARACTERS:
             return None
         try:
-            said = from_json(body)
+            said = from_json(body, cache_strings="keys")
         except ValueError:
             return None
         if type(said) is not dict:

@@ -16,8 +16,8 @@ from ingest.known import Lookup, Recent
 from ingest.offers import Offer, event_of
 from ingest.repository import Known
 from ingest.steps import Key
-from matrix.errors import IdConflict, MessageTooLarge, PlumblineError, Transient
-from matrix.ports import OutgoingMessage
+from matrix.errors import IdConflict, PlumblineError
+from matrix.ports import Outcome, OutgoingMessage
 from matrix.topics import FEEDBACK_RECEIVED
 
 NOTHING = Known({}, frozenset())
@@ -83,7 +83,7 @@ class Intake:
         taken: Sequence[int],
         told: Told,
         places: Sequence[int],
-        outcome: Transient | MessageTooLarge | None,
+        outcome: Outcome,
     ) -> None:
         remember = self._recent.remember
         for place in places:

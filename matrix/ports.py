@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from matrix.errors import MessageTooLarge, Transient
 
 
 class Clock(Protocol):
@@ -22,6 +24,10 @@ class OutgoingMessage(NamedTuple):
     topic: str
     key: str
     payload: bytes
+
+
+Outcome = Transient | MessageTooLarge | None  # of one message: why it is not acknowledged
+Settled = Callable[[Sequence[int], Outcome], None]  # what became of the messages at these places; raises nothing
 
 
 class Publisher(Protocol):

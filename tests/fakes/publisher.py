@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from ingest.gateway import Settled
-from matrix.errors import BrokerUnavailable, Transient
-from matrix.ports import OutgoingMessage
+from matrix.errors import BrokerUnavailable, Overloaded, Transient
+from matrix.ports import OutgoingMessage, Settled
 
 
 class FakePublisher:
@@ -17,6 +16,7 @@ class FakePublisher:
         self.messages: list[OutgoingMessage] = []
         self.away = False
         self.refused: set[str] = set()
+        self.room = 1_000_000  # messages of one call
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
         if self.away:
@@ -46,6 +46,8 @@ class FakeAsyncPublisher(FakePublisher):
         for place, message in enumerate(messages):
             if self.away:
                 settled([place], BrokerUnavailable("the fake broker is away"))
+            elif place >= self.room:
+                settled([place], Overloaded("the fake buffer is full"))
             elif message.key in self.refused:
                 settled([place], BrokerUnavailable("the fake partition has no leader"))
             else:

@@ -60,3 +60,13 @@ def test_keys_do_not_share_and_a_tenant_may_have_a_rate_of_its_own() -> None:
         limits.take("c", tenant="big")
     with pytest.raises(RateLimited):
         limits.take("c", tenant="big")
+
+
+@given(rate=st.floats(0.1, 20), turns=st.lists(st.tuples(st.floats(0, 2), st.integers(0, 9)), max_size=20))
+def test_requests_that_come_at_once_pass_as_one_after_the_other(rate: float, turns: list[tuple[float, int]]) -> None:
+    watch = Watch()
+    at_once, singly = RateLimits(rate, watch), RateLimits(rate, watch)
+    for wait_s, requests in turns:
+        watch.at_s += wait_s
+        passed = sum([passes(singly, "k") for _ in range(requests)])
+        assert at_once.let_through("k", requests, tenant="t") == passed

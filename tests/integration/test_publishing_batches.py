@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -15,7 +16,7 @@ from infra.local.topics import LARGEST, create_topics
 from infra.publishing import AsyncKafkaPublisher, KafkaPublisher
 from matrix.errors import BrokerUnavailable, MessageTooLarge, Overloaded
 from matrix.messages.base import MAX_BATCH_BYTES, MAX_RECORD_BYTES
-from matrix.ports import OutgoingMessage
+from matrix.ports import Outcome, OutgoingMessage
 from matrix.topics import FEEDBACK_RECEIVED
 from tests.conftest import StackUnderTest
 
@@ -99,6 +100,28 @@ async def test_a_failure_reaches_every_caller_and_frees_the_buffer(stack: StackU
             *(publisher.publish_each([message(number)]) for number in range(50)), return_exceptions=True
         )
         assert [type(one[0]) if isinstance(one, list) else one for one in failed] == [BrokerUnavailable] * 50
+
+
+async def test_what_is_handed_over_by_many_turns_arrives_once_and_in_order(stack: StackUnderTest) -> None:
+    publisher, outcomes = AsyncKafkaPublisher(stack.servers.kafka), list[Outcome]()
+    await publisher.start()
+    done = asyncio.Event()
+
+    def settled(places: Sequence[int], outcome: Outcome) -> None:
+        outcomes.extend([outcome] * len(places))
+        if len(outcomes) == 3 * CALLS:
+            done.set()
+
+    for call in range(CALLS):
+        publisher.publish_soon([message(3 * call + part) for part in range(3)], settled)
+        await asyncio.sleep(0)
+    await asyncio.wait_for(done.wait(), 60)
+    await publisher.stop()
+    assert set(outcomes) == {None}
+    numbers = [number for record in read(stack.servers.kafka) for number in record]
+    assert Counter(numbers) == Counter(range(3 * CALLS))
+    for key in range(KEYS):
+        assert [number for number in numbers if number % KEYS == key] == list(range(key, 3 * CALLS, KEYS))
 
 
 def limit_records(kafka: str, largest_bytes: int) -> None:
