@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 JSON = "application/json"
-MOST_HEADS, LONGEST_HEAD = 4_000, 1_000  # that are remembered; bytes of one
+MOST_HEADS, LONGEST_HEAD = 2_000, 1_000  # that are remembered; bytes of one
 Headers = list[tuple[bytes, bytes]]  # names in lower case
 Said = TypeVar("Said")
 

@@ -208,7 +208,8 @@ class AsyncKafkaPublisher:
     def publish_soon(self, messages: Sequence[OutgoingMessage], settled: Settled) -> None:
         """Each message is a call of its own: what there is no room for is Overloaded, from the first of them on.
 
-        Raises nothing; `settled` is called once for every place, at once or later in the loop.
+        Raises nothing; `settled` is called once for every place, later in the loop. Those of a topic that is not known
+        yet, or are too large, go as calls of their own, which others may overtake.
         """
         loop = asyncio.get_running_loop()
         if any(one.topic not in self._partitions or len(one.payload) > MAX_RECORD_BYTES for one in messages):
