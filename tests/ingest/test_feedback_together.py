@@ -100,6 +100,9 @@ ODD = [  # that JSON readers may take differently
 ]
 
 
+DEEP = b"[" * 500  # how deep JSON may be nested depends on the stack of who reads it
+
+
 @pytest.mark.parametrize("examples", [100, pytest.param(3_000, marks=pytest.mark.slow)])
 def test_the_short_way_answers_and_publishes_as_the_long_way_does(
     database: Database, clock: FakeClock, examples: int
@@ -110,7 +113,10 @@ def test_the_short_way_answers_and_publishes_as_the_long_way_does(
         sides = runner.run(_sides(short, long, key))
 
         @settings(max_examples=examples)
-        @given(raw=bodies, header=st.none() | st.sampled_from(["e1", "e 2", "", "x" * 129, "\t"]))
+        @given(
+            raw=bodies.filter(lambda raw: DEEP not in raw),
+            header=st.none() | st.sampled_from(["e1", "e 2", "", "x" * 129, "\t"]),
+        )
         def holds(raw: bytes, header: str | None) -> None:
             runner.run(_same(*sides, raw, header))
 
