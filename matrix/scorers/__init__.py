@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from matrix.alignment.dimensions import Matrix
 from matrix.messages.completion import ChatMessage
 from matrix.scorers import (
+    assertions,
+    citation,
     clinical_safety,
     correctness,
     disclaimer,
     escalation_missed,
     evidence_sensitivity,
     factuality,
+    hedging,
     length_budget,
     structure,
     sycophancy,
@@ -33,6 +36,9 @@ SCORERS: dict[str, Scorer] = {
     "structure": structure.score,
     "length_budget": length_budget.score,
     "disclaimer": disclaimer.score,
+    "citation": citation.score,
+    "hedging": hedging.score,
+    "assertion_precision": assertions.score,
 }
 LEARNED = frozenset({"satisfaction", "report_risk"})  # fitted to feedback; None until a model is handed in
 SCORER_NAMES = frozenset(SCORERS) | LEARNED  # what a matrix may name

@@ -85,6 +85,7 @@ class Knowledge(Value):
     disclaimers: Phrases
     contexts: tuple[Context, ...] = ()
     action_words: Phrases  # what an actionable sentence holds
+    sources: tuple[Phrase, ...] = ()  # names of guidelines and references that count as a citation
     layout: Layout = Layout()
 
     @cached_property
@@ -99,7 +100,8 @@ class Knowledge(Value):
 
     def digest(self) -> str:
         """Identity of the declaration: of its values, not of its spelling."""
-        return digest_json(self.model_dump(mode="json"))
+        # Sources came later: a file that declares none stays what it was, and approvals that rest on it stand.
+        return digest_json(self.model_dump(mode="json", exclude=None if self.sources else {"sources"}))
 
 
 def load_knowledge(text: str, *, file: str) -> Knowledge:
