@@ -17,6 +17,7 @@ from matrix.scorers import (
     factuality,
     hedging,
     length_budget,
+    refusal,
     structure,
     sycophancy,
     usefulness,
@@ -39,6 +40,7 @@ SCORERS: dict[str, Scorer] = {
     "citation": citation.score,
     "hedging": hedging.score,
     "assertion_precision": assertions.score,
+    "refusal": refusal.score,
 }
 LEARNED = frozenset({"satisfaction", "report_risk"})  # fitted to feedback; None until a model is handed in
 SCORER_NAMES = frozenset(SCORERS) | LEARNED  # what a matrix may name
