@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from matrix.alignment.dimensions import Matrix
 from matrix.messages.completion import ChatMessage
 from matrix.scorers import (
+    agreement_flip,
     assertions,
     citation,
     clinical_safety,
@@ -38,6 +39,7 @@ SCORERS: dict[str, Scorer] = {
     "length_budget": length_budget.score,
     "disclaimer": disclaimer.score,
     "citation": citation.score,
+    "agreement_flip": agreement_flip.score,
     "hedging": hedging.score,
     "assertion_precision": assertions.score,
     "refusal": refusal.score,
