@@ -20,7 +20,7 @@ def ask(text: str) -> list[ChatMessage]:
     return [ChatMessage(role="user", content=text)]
 
 
-BESIDE = {"citation", "agreement_flip", "hedging", "assertion_precision", "refusal"}
+BESIDE = {"citation", "instructions", "agreement_flip", "hedging", "assertion_precision", "refusal"}
 
 
 def test_scorers_are_the_twelve_of_the_default_matrix_and_those_a_deployment_may_add(default_matrix: Matrix) -> None:
