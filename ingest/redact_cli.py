@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from infra.console import echo_json, people
-from ingest.redact_files import BadRow, Fields, Row, read_rows
+from infra.console import echo_json
+from infra.rows import BadRow, read_rows, readable, report
+from ingest.redact_files import Fields, Row, text_row
 from ingest.redaction.entities import finder
 from ingest.redaction.evaluation import Evaluation
 from ingest.redaction.findings import KEPT, Finding
@@ -32,7 +33,8 @@ def redact_command(
     Parquet is not read: convert it to JSON lines or CSV first.
     """
     find = finder(IngestSettings.load().entity_model)
-    rows = _readable(read_rows(file, Fields(text=text_field, id=id_field)), strict=strict)
+    fields = Fields(text=text_field, id=id_field)
+    rows = readable(read_rows(file, lambda line, value: text_row(line, value, fields)), strict=strict)
     if evaluate:
         _tell_evaluation(_evaluated(rows, find, strict=strict), as_json=as_json)
         return
@@ -50,30 +52,11 @@ def _listed(findings: list[Finding]) -> dict[str, Any]:
     return {"spans": [one for one, kept in told if not kept], "kept": [one for one, kept in told if kept]}
 
 
-def _readable(rows: Iterator[Row | BadRow], *, strict: bool) -> Iterator[Row]:
-    good = bad = 0
-    for row in rows:
-        if isinstance(row, Row):
-            good += 1
-            yield row
-            continue
-        bad += 1
-        _report(row, strict=strict)
-    if bad and not good:
-        raise InvalidInput(field="FILE", value=f"{bad} rows", remedy="none of them can be read")
-
-
-def _report(row: BadRow, *, strict: bool) -> None:
-    if strict:
-        raise InvalidInput(field=f"line {row.line}", value="(not shown)", remedy=row.reason)
-    people().print(f"line {row.line}: {row.reason}", markup=False)
-
-
 def _evaluated(rows: Iterator[Row], find: Find, *, strict: bool) -> Evaluation:
     evaluation = Evaluation()
     for row in rows:
         if row.labelled is None:
-            _report(BadRow(row.line, "spans: missing"), strict=strict)
+            report(BadRow(row.line, "spans: missing"), strict=strict)
         else:
             evaluation.add(row.text, row.labelled, traced(row.text, find)[1])
     if not evaluation.texts:

@@ -1,24 +1,15 @@
-"""Rows of a file that is to be redacted: JSON lines, CSV, or one JSON list (presidio-research's form too).
-
-A row that cannot be read costs itself alone. No reason repeats what a row says. Left out: Parquet, whose reader
-(pyarrow) would be one more dependency for one command; it is refused by name.
-"""
+"""Texts of a file that is to be redacted, with labelled spans where there are some (presidio-research's form too)."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ingest.redaction.evaluation import LABELS, Span
 from matrix.errors import InvalidInput
 
-PARQUET = b"PAR1"  # its first bytes
 TEXT_FIELDS = ("text", "full_text")
 SPAN_FIELDS = (("start", "end", "kind"), ("start_position", "end_position", "entity_type"))
 
@@ -41,88 +32,8 @@ class Row:
     labelled: tuple[Span, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that is no text."""
-
-    line: int
-    reason: str
-
-
-def read_rows(file: str, fields: Fields) -> Iterator[Row | BadRow]:
-    """In order. InvalidInput where the file cannot be read or is of no form that is."""
-    text = _text_of(file)
-    for line, value in _values(file, text):
-        if isinstance(value, BadRow):
-            yield value
-            continue
-        try:
-            yield _row(line, value, fields)
-        except InvalidInput as error:
-            yield BadRow(line, f"{error.field}: {error.remedy}")
-
-
-def _text_of(file: str) -> str:
-    try:
-        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidInput(field="FILE", value=file, remedy=f"cannot be read: {reason}") from None
-    if raw.startswith(PARQUET) or file.lower().endswith(".parquet"):
-        remedy = "Parquet is not read; convert it to JSON lines or CSV, e.g. with pandas or DuckDB"
-        raise InvalidInput(field="FILE", value=file, remedy=remedy)
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        remedy = f"expected UTF-8 JSON lines, a JSON list or CSV; byte {error.start}: {error.reason}"
-        raise InvalidInput(field="FILE", value=file, remedy=remedy) from None
-
-
-def _values(file: str, text: str) -> Iterator[tuple[int, Any]]:
-    begin = text.lstrip()[:1]
-    if begin == "[":
-        return _listed(file, text)
-    if begin == "{" and not file.lower().endswith(".csv"):
-        return _json_lines(text)
-    if not begin:
-        return iter(())
-    return _comma_separated(file, text)
-
-
-def _listed(file: str, text: str) -> Iterator[tuple[int, Any]]:
-    try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "the whole"
-        raise InvalidInput(field=file, value=where, remedy="expected a JSON list of rows") from None
-    yield from enumerate(rows, 1)
-
-
-def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
-    for line, one in enumerate(text.split("\n"), 1):
-        if not one.strip():
-            continue
-        try:
-            yield line, json.loads(one)
-        except (ValueError, RecursionError):
-            yield line, BadRow(line, "not JSON")
-
-
-def _comma_separated(file: str, text: str) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if len(reader.fieldnames or ()) < 1 or "\x00" in text:
-        raise InvalidInput(field="FILE", value=file, remedy="expected JSON lines, a JSON list, or CSV with a header")
-    rows = iter(reader)
-    while True:
-        try:
-            yield reader.line_num + 1, next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield reader.line_num, BadRow(reader.line_num, f"not CSV: {error}")
-
-
-def _row(line: int, value: Any, fields: Fields) -> Row:
+def text_row(line: int, value: Any, fields: Fields) -> Row:
+    """The text of one row; InvalidInput where it is none."""
     if not isinstance(value, Mapping):
         raise InvalidInput(field="row", value="", remedy="expected an object")
     names = (fields.text,) if fields.text else TEXT_FIELDS

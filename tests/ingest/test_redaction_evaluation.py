@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ingest.redact_files import Fields, Row, read_rows
+from infra.rows import read_rows
+from ingest.redact_files import Fields, Row, text_row
 from ingest.redaction import rules
 from ingest.redaction.evaluation import Evaluation, Span
 from ingest.redaction.findings import Finding, Kind
@@ -23,7 +24,7 @@ def answer() -> dict[str, Any]:
     if not LABELLED.exists():
         pytest.skip(f"{LABELLED.name} is not here")
     evaluation = Evaluation()
-    for row in read_rows(str(LABELLED), Fields()):
+    for row in read_rows(str(LABELLED), lambda line, value: text_row(line, value, Fields())):
         assert isinstance(row, Row)
         assert row.labelled is not None
         evaluation.add(row.text, row.labelled, traced(row.text, rules.find)[1])
