@@ -52,13 +52,19 @@ def violations(unit: Array, matrix: Matrix, *, tolerance: float = 0.0) -> Array:
     return np.asarray(np.clip((cost - tolerance) / (1.0 - tolerance), 0.0, 1.0).max(axis=2), dtype=np.float64)
 
 
-def safety_pressure(risks: Sequence[float]) -> float:
-    """λ of the safety rule: 1, rising to 3 with the highest risk."""
-    return 1.0 + 2.0 * max(risks, default=0.0)
+def safety_pressure(risks: Sequence[float], *, slope: float = 2.0) -> float:
+    """λ of the safety rule: 1, rising to 1 + slope with the highest risk."""
+    return 1.0 + slope * max(risks, default=0.0)
 
 
 def advantages(
-    normalised: Array, weights: Array, covariance: Array, *, violation: Array | None = None, pressure: float = 1.0
+    normalised: Array,
+    weights: Array,
+    covariance: Array,
+    *,
+    violation: Array | None = None,
+    pressure: float = 1.0,
+    limit: float = CLIP,
 ) -> Advantages:
     """Advantages of (P, G, N) normalised rewards with (N,) weights and the (N, N) frozen covariance.
 
@@ -68,7 +74,7 @@ def advantages(
     """
     shares, spread = _shares(normalised, weights, covariance)
     signal = np.einsum("pgn,pn->pg", centre(normalised), shares)
-    values = np.clip(signal / spread[:, None], -CLIP, CLIP)
+    values = np.clip(signal / spread[:, None], -limit, limit)
     quiet = np.abs(signal).max(axis=1) < NO_SIGNAL
     if violation is None:
         return Advantages(values, quiet, np.zeros(len(values), dtype=bool))

@@ -8,7 +8,7 @@ with file, key, value and what was expected: a gate cannot hold what a typing er
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import combinations
 from statistics import NormalDist
 from typing import Annotated, Any, Literal
@@ -121,6 +121,24 @@ class Matrix(Value):
     def cells(self) -> tuple[tuple[DimensionSpec, str], ...]:
         """Every declared dimension × slice."""
         return tuple((spec, name) for spec in self.dimensions for name in spec.slices)
+
+    def only(self, names: Collection[str]) -> Matrix:
+        """The rows of these names, in the matrix' order; a prerequisite that is not among them falls away.
+
+        Caps hold dimensions against one another: where those that are left sum to less than 1, there are none.
+        """
+        rows = [spec for spec in self.dimensions if spec.name in names]
+        capped = sum(spec.weight_cap for spec in rows) >= 1.0
+        changed = [
+            spec.model_copy(
+                update={
+                    "prerequisite": spec.prerequisite if spec.prerequisite in names else None,
+                    "weight_cap": spec.weight_cap if capped else 1.0,
+                }
+            )
+            for spec in rows
+        ]
+        return self.model_copy(update={"dimensions": tuple(changed)})
 
     def approvals(self) -> int:
         """People who must approve a version judged by this matrix."""

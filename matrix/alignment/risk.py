@@ -3,7 +3,8 @@
 Counts halve every half-life; the upper bound is the one-sided Clopper-Pearson limit, the Beta quantile with the
 continuous counts, on top of a prior that keeps the first few exposures from raising an alarm (20 exposures without an
 incident alone bound the rate by only .14). Events count by their own time, so that their order does not matter.
-Left out: verification of reports, always-valid alarms.
+Many cells are refreshed at once as arrays. Whether a rate is above its tolerance for certain is alarm.py's question.
+Left out: verification of reports.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from scipy.stats import beta
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 from matrix.alignment.dimensions import RiskPolicy
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,16 @@ def upper_bound(incidents: float, exposures: float, confidence: float = 0.95) ->
 
     By hand: 0 of 100 gives .0295, 1 of 300 gives .0157, 2 of 1000 gives .0063.
     """
+    return float(upper_bounds(np.array([incidents]), np.array([exposures]), confidence)[0])
+
+
+def upper_bounds(incidents: Array, exposures: Array, confidence: float = 0.95) -> Array:
+    """(C,) `upper_bound` of C cells."""
     misses = exposures - incidents
-    return 1.0 if misses <= 0 else float(beta.ppf(confidence, incidents + 1.0, misses))
+    some = misses > 0
+    bounds = np.ones(len(misses))
+    bounds[some] = betaincinv(incidents[some] + 1.0, misses[some], confidence)
+    return bounds
 
 
 def bounded_risk(upper: float, *, tolerance: float, ceiling: float) -> float:
@@ -90,6 +103,13 @@ def cell_risk(counts: DecayedCounts, *, tolerance: float, policy: RiskPolicy) ->
     )
     risk = bounded_risk(upper, tolerance=tolerance, ceiling=policy.ceiling)
     return CellRisk(risk, upper, counts.incidents, counts.exposures)
+
+
+def cell_risks(incidents: Array, exposures: Array, tolerance: Array, policy: RiskPolicy) -> tuple[Array, Array]:
+    """(C,) risks and upper bounds of C cells, from decayed counts as they weigh now."""
+    believed = policy.prior_strength * policy.prior_rate
+    upper = upper_bounds(incidents + believed, exposures + policy.prior_strength, policy.confidence)
+    return np.clip((upper - tolerance) / (policy.ceiling - tolerance), 0.0, 1.0), upper
 
 
 def worst(risks: Sequence[float]) -> float:

@@ -5,18 +5,22 @@ switched off by its exponent:
 
     u = prior · weakness^α · risk^β · redundancy^γ       w = project( normalise( previous^(1-η) · (u/Σu)^η ) )
 
-A ratchet keeps an escalated dimension from losing weight while its risk lasts. Left out: the sum form, stall detection.
+`sum` is the other reading: u = prior · (1 + α(weakness-1) + β(risk-1) + γ(redundancy-1)), with γ up to 1. It is not
+fair to clones: two of them together take more than the one. A ratchet keeps an escalated dimension from losing weight
+while its risk lasts. Whether a target can be reached at all is stall.py's question.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matrix.alignment.dimensions import Matrix
-from matrix.errors import InvalidInput
+from matrix.alignment.projection import project
 
 Array = NDArray[np.float64]
 LEAST_GAP = 0.05  # unit scale: a target just above the reference level must not explode the factor
@@ -32,8 +36,10 @@ class WeightConfig:
     weakness_exponent: float = 1.0  # α; 0 switches the factor off
     risk_exponent: float = 1.0  # β
     redundancy_exponent: float = 1.0  # γ
+    combine: Literal["product", "sum"] = "product"
     smoothing: float = 0.3  # η: share of the new weights, geometrically; 1 forgets the previous ones
     floor: float = 0.02
+    escalation_lifts_caps: bool = True  # else an escalated dimension keeps its weight and its cap
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,9 @@ class Standing:
     tier: NDArray[np.int_]  # (N,) 0 for hard dimensions
     cap: Array  # (N,) upper limit of each weight
     escalated: NDArray[np.bool_]  # (N,)
+
+
+Factors = tuple[Array, Array, Array]  # (N,) each: weakness, risk, redundancy
 
 
 @dataclass(frozen=True)
@@ -103,29 +112,49 @@ def redundancy_factor(correlation: Array, tier: NDArray[np.int_], threshold: flo
     return np.asarray(1.0 / same.sum(axis=1), dtype=np.float64)
 
 
-def update_weights(now: Standing, previous: Array | None, config: WeightConfig = WeightConfig()) -> Weights:
+def product(factors: Factors, config: WeightConfig) -> Array:
+    """Each factor to the power of its exponent."""
+    weakness, risk, redundancy = factors
+    return np.asarray(
+        weakness**config.weakness_exponent * risk**config.risk_exponent * redundancy**config.redundancy_exponent
+    )
+
+
+def summed(factors: Factors, config: WeightConfig) -> Array:
+    """What each factor adds to 1, times its exponent."""
+    weakness, risk, redundancy = (factor - 1.0 for factor in factors)
+    more = config.weakness_exponent * weakness + config.risk_exponent * risk
+    return np.asarray(1.0 + more + min(config.redundancy_exponent, 1.0) * redundancy)
+
+
+COMBINATIONS: Mapping[str, Callable[[Factors, WeightConfig], Array]] = {"product": product, "sum": summed}
+
+
+def update_weights(
+    now: Standing, previous: Array | None, config: WeightConfig = WeightConfig(), *, patience: Array | None = None
+) -> Weights:
     """New weights. `previous` must be within floors and caps (start with `initial_weights`); None: no smoothing.
+
+    `patience` (N,) in [0, 1]: how much of each dimension's weakness still counts (stall.py).
 
     By hand: prior ¼ each, level (.2 .8 .95 .5), target (.8 .8 .99 .9), reference (0 .4 .9 .1), risk (0 0 .5 0),
     severity (1 1 3 1), correlation .9 between the first two: (.100036 .040015 .721123 .138826) before bounds,
     (.173744 .113722 .5 .212534) within [.02, .5].
     """
     weakness = weakness_factor(now.level, now.target, now.reference, config.weakness)
+    if patience is not None:
+        weakness = 1.0 + (weakness - 1.0) * patience
     risk = risk_factor(now.risk, now.severity, config.risk)
     redundancy = redundancy_factor(now.correlation, now.tier, config.threshold)
-    raw = (
-        now.prior
-        * weakness**config.weakness_exponent
-        * risk**config.risk_exponent
-        * redundancy**config.redundancy_exponent
-    )
+    raw = now.prior * COMBINATIONS[config.combine]((weakness, risk, redundancy), config)
     wanted = raw / raw.sum()
     low, high = np.full(len(wanted), config.floor), now.cap.astype(np.float64)
     if previous is not None:
         wanted = _blend(previous, wanted, config.smoothing)
         # Feasible: the previous weights of the escalated and the floors of the others sum to at most 1.
         low = np.where(now.escalated, np.maximum(low, previous), low)
-        high = np.where(now.escalated, 1.0, high)
+        lifted = 1.0 if config.escalation_lifts_caps else np.maximum(high, previous)
+        high = np.where(now.escalated, lifted, high)
     return Weights(project(wanted, low, high), weakness, risk, redundancy)
 
 
@@ -134,29 +163,6 @@ def initial_weights(matrix: Matrix, config: WeightConfig = WeightConfig()) -> Ar
     prior = np.array([row.prior for row in matrix.dimensions])
     cap = np.array([row.weight_cap for row in matrix.dimensions])
     return project(prior / prior.sum(), np.full(len(prior), config.floor), cap)
-
-
-def project(weights: Array, low: Array, high: Array) -> Array:
-    """Nearest point (Euclidean) of {low <= w <= high, Σw = 1}, by bisection on a common shift.
-
-    By hand: (.7 .2 .05 .05) within [.1, .5] becomes (.5 .266667 .116667 .116667). Raises InvalidInput where no weights
-    fit between the bounds.
-    """
-    if low.sum() > 1.0 + 1e-9 or high.sum() < 1.0 - 1e-9 or (low > high + 1e-12).any():
-        bounds = f"floors sum to {low.sum():.3f}, caps to {high.sum():.3f}"
-        raise InvalidInput(field="weight bounds", value=bounds, remedy="floors up to 1 and caps from 1 on")
-    below, above = float((weights - high).min()) - 1.0, float((weights - low).max()) + 1.0
-    for _ in range(100):
-        shift = (below + above) / 2.0
-        if np.clip(weights - shift, low, high).sum() > 1.0:
-            below = shift
-        else:
-            above = shift
-    found = np.clip(weights - (below + above) / 2.0, low, high)
-    free = (found > low + 1e-12) & (found < high - 1e-12)
-    if free.any():
-        found[free] += (1.0 - found.sum()) / free.sum()
-    return np.asarray(found, dtype=np.float64)
 
 
 def _blend(previous: Array, wanted: Array, share: float) -> Array:

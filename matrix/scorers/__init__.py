@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
-from matrix.alignment.dimensions import Matrix
+from matrix.alignment.dimensions import DimensionSpec, Matrix
+from matrix.errors import InvalidInput
 from matrix.messages.completion import ChatMessage
 from matrix.scorers import (
     agreement_flip,
@@ -80,7 +82,7 @@ def score_many(
                 value = float(predicted[spec.scorer][number]) if spec.scorer in predicted else None
             else:
                 value = SCORERS[spec.scorer](prompt, completion, knowledge).value
-            row[spec.name] = None if value is None else min(max(value, spec.low), spec.high)
+            row[spec.name] = None if value is None else _within(value, spec, number)
         rows.append(row)
     return rows
 
@@ -92,6 +94,14 @@ def explain(prompt: Sequence[ChatMessage], completion: str, matrix: Matrix, know
         for spec in matrix.dimensions
         if spec.scorer in SCORERS
     }
+
+
+def _within(value: float, spec: DimensionSpec, number: int) -> float:
+    """Clipped to the declared range: a scorer may count further than the matrix looks."""
+    if not math.isfinite(value):
+        where = f"dimension {spec.name}, completion {number}"
+        raise InvalidInput(field=where, value=value, remedy="a finite score from its scorer, or none")
+    return min(max(value, spec.low), spec.high)
 
 
 def _learned_names(matrix: Matrix) -> set[str]:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matrix.alignment.weights import Standing, WeightConfig, project, redundancy_factor, update_weights
+from matrix.alignment.projection import project
+from matrix.alignment.weights import Standing, WeightConfig, redundancy_factor, update_weights
 from matrix.errors import InvalidInput
 
 LAW = settings(deadline=None)
@@ -169,6 +170,18 @@ def test_I_W_7_an_escalated_dimension_keeps_its_weight(now: Standing, previous: 
     before = start(previous)
     after = update_weights(now, before, WeightConfig(smoothing=smoothing)).values
     assert (after[now.escalated] >= before[now.escalated] - 1e-9).all()
+
+
+@LAW
+@given(now=standings(), previous=standings(), smoothing=st.floats(0, 1))
+def test_I_W_7_holds_within_caps_where_escalation_does_not_lift_them(
+    now: Standing, previous: Standing, smoothing: float
+) -> None:
+    before = start(previous)
+    config = WeightConfig(smoothing=smoothing, escalation_lifts_caps=False)
+    after = update_weights(now, before, config).values
+    assert (after[now.escalated] >= before[now.escalated] - 1e-9).all()
+    assert (after <= now.cap + 1e-9).all()
 
 
 @LAW
