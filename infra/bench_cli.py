@@ -7,6 +7,7 @@ finds it by name and imports no stage. Exit code 1 where a target is missed.
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +15,8 @@ from rich.table import Table
 
 from infra.bench import Figure, Profile, report
 from infra.console import echo_json, people
-from matrix.errors import NotFound
+from infra.pictures import PLAIN, drawing, save
+from matrix.errors import InvalidInput, NotFound
 
 FOLDER = "benchmarks"
 MISSED = 1
@@ -58,8 +60,13 @@ def _command(name: str) -> click.Command:
     @click.option(
         "--minutes", type=click.FloatRange(min=0), default=0.0, help="Of steady load, where memory is watched."
     )
-    def measure(*, as_json: bool, quick: bool, seed: int, minutes: float) -> int:
+    @click.option("--pictures", "folder", help="Draw them into this folder as well, where the benchmark has pictures.")
+    def measure(*, as_json: bool, quick: bool, seed: int, minutes: float, folder: str | None) -> int:
+        if folder is not None and row.pictures is None:
+            raise InvalidInput(field="--pictures", value=folder, remedy=f"a benchmark with pictures; {name} has none")
         figures = import_module(row.module).measure(Profile(quick=quick, seed=seed, minutes=minutes))
+        if folder is not None:
+            _draw(row.pictures, figures, Path(folder))
         told = report(name, figures, seed=seed, packages=row.packages)
         if as_json:
             echo_json(told | {"quick": quick})
@@ -71,6 +78,12 @@ def _command(name: str) -> click.Command:
         return MISSED if missed and not quick else 0
 
     return click.command(name=name, help=row.about)(measure)
+
+
+def _draw(module: str, figures: list[Figure], folder: Path) -> None:
+    with drawing("bench", PLAIN):
+        for name, picture in import_module(module).pictures(figures).items():
+            click.echo(str(save(picture, folder / f"{name}.svg")), err=True)
 
 
 def _table() -> dict[str, Any]:

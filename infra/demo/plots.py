@@ -1,84 +1,44 @@
-"""The report's pictures as inline SVG: intervals per cell, and risk over time.
-
-Drawn with matplotlib in stand-in colours which become the page's own variables, so that one picture serves light and
-dark. Text stays text: it is found, read aloud and scaled with the page.
-"""
+"""The report's pictures as inline SVG: intervals per cell, and risk over time."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from infra.demo.facts import RiskPoint
+from infra.pictures import PAGE, drawing, inline
 from matrix.messages.gate import Finding
 
-# Stand-in colours -> the page's variables (`currentColor` would not carry the accent and the verdicts).
-INK, QUIET, LINE, ACCENT, BAD, GOOD = "#010203", "#010204", "#010205", "#010206", "#010207", "#010208"
-VARIABLES = {
-    INK: "var(--ink)",
-    QUIET: "var(--quiet)",
-    LINE: "var(--line)",
-    ACCENT: "var(--accent)",
-    BAD: "var(--bad)",
-    GOOD: "var(--good)",
-}
-SERIES = (BAD, ACCENT, GOOD, INK, QUIET)
-METADATA = ("Creator", "Date", "Format", "Type")
-CLEANING = (
-    (re.compile(r"<metadata>.*?</metadata>|<style .*?</style>", re.DOTALL), ""),
-    (re.compile(r'<g id="[^"]*"'), "<g"),
-    (re.compile(r"font-family:[^;\"]*;? ?"), ""),
-    (re.compile(r' xmlns(:xlink)?="[^"]*"'), ""),
-    (re.compile(r"xlink:href"), "href"),
-    (re.compile(r'<svg width="[^"]*" height="[^"]*"'), '<svg aria-hidden="true"'),
-    (re.compile(r"\s*\n\s*"), " "),
-)
+SERIES = (PAGE.bad, PAGE.accent, PAGE.good, PAGE.ink, PAGE.quiet)
 RISKS_SHOWN = 5  # the cells with the highest last risk
 ROW_HEIGHT_IN = 0.24
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": QUIET,
-    "text.color": INK,
-    "xtick.color": QUIET,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-}
 
 
 def intervals(findings: Sequence[Finding], *, name: str, xlabel: str) -> str:
     """A line per finding: point, interval and limit on one scale, zero drawn through; failed ones are crossed."""
     shown = [finding for finding in findings if finding.difference is not None]
-    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
+    with drawing(name):
         figure = Figure(figsize=(7.2, 0.8 + ROW_HEIGHT_IN * max(1, len(shown))))
         height = figure.get_figheight()
         axes = figure.add_axes((0.41, 0.55 / height, 0.57, 1 - 0.65 / height))
-        axes.axvline(0.0, color=QUIET, linewidth=1)
+        axes.axvline(0.0, color=PAGE.quiet, linewidth=1)
         for row, finding in enumerate(shown):
             _draw_interval(axes, row, finding)
         axes.set_yticks(range(len(shown)), [_row_label(finding) for finding in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color=LINE, linewidth=0.5)
+        axes.grid(axis="x", color=PAGE.line, linewidth=0.5)
         axes.set_axisbelow(True)
         axes.set_xlabel(xlabel)
-        return _inline(figure)
+        return inline(figure)
 
 
 def risk_over_time(points: Sequence[RiskPoint]) -> str:
     """The risk of the cells that ended highest, against seconds since the first event was scored."""
-    with mpl.rc_context(STYLE | {"svg.hashsalt": "risk"}):
+    with drawing("risk"):
         figure = Figure(figsize=(7.2, 3.0))
         axes = figure.add_axes((0.08, 0.16, 0.56, 0.78))
         start = min((point.at for point in points), default=None)
@@ -90,10 +50,10 @@ def risk_over_time(points: Sequence[RiskPoint]) -> str:
         axes.set_ylim(bottom=0)
         axes.set_xlabel("seconds since the first recorded value")
         axes.set_ylabel("risk (0 to 1)")
-        axes.grid(axis="y", color=LINE, linewidth=0.5)
+        axes.grid(axis="y", color=PAGE.line, linewidth=0.5)
         if points:
             axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=8)
-        return _inline(figure)
+        return inline(figure)
 
 
 def highest_cells(points: Sequence[RiskPoint], count: int) -> list[str]:
@@ -113,7 +73,7 @@ def _row_label(finding: Finding) -> str:
 
 
 def _draw_interval(axes: Axes, row: int, finding: Finding) -> None:
-    color = GOOD if finding.passed else BAD
+    color = PAGE.good if finding.passed else PAGE.bad
     if finding.low is not None and finding.high is not None:
         axes.hlines(row, finding.low, finding.high, color=color, linewidth=2)
     axes.plot(
@@ -124,17 +84,4 @@ def _draw_interval(axes: Axes, row: int, finding: Finding) -> None:
         markersize=5.5,
         linestyle="",
     )
-    axes.plot([finding.limit], [row], marker="|", color=INK, markersize=11, markeredgewidth=1.4, linestyle="")
-
-
-def _inline(figure: Figure) -> str:
-    """The svg element alone: the page's colours and font, no ids that another picture has too, nothing to fetch."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(METADATA))
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    for stand_in, variable in VARIABLES.items():
-        svg = svg.replace(stand_in, variable)
-    for pattern, replacement in CLEANING:
-        svg = pattern.sub(replacement, svg)
-    return svg.strip()
+    axes.plot([finding.limit], [row], marker="|", color=PAGE.ink, markersize=11, markeredgewidth=1.4, linestyle="")
