@@ -15,13 +15,25 @@ class Benchmark:
     module: str
     about: str
     packages: tuple[str, ...] = ()
+    pictures: str | None = None  # module with `pictures(figures)`: names and matplotlib figures
 
 
 BENCHMARKS: dict[str, Benchmark] = {
+    "ablation": Benchmark(
+        "benchmarks.ablation",
+        "our way of combining rewards beside others', each of its parts left out, on a toy whose rewards conflict",
+        ("numpy", "scipy"),
+        "benchmarks.ablation_pictures",
+    ),
     "gateway": Benchmark(
         "benchmarks.gateway",
         "feedback acknowledged by Kafka: events a second and latency, beside a bare ASGI endpoint",
         ("aiokafka", "pydantic", "starlette", "uvicorn", "uvloop", "httptools"),
+    ),
+    "matrix": Benchmark(
+        "benchmarks.matrix",
+        "a step of the alignment matrix's method, its guard and a refresh of risks, beside a plain twin",
+        ("numpy", "scipy"),
     ),
     "redact": Benchmark(
         "benchmarks.redact",
