@@ -14,6 +14,7 @@ from infra.console import echo_json, people
 from infra.database import Database
 from infra.objects import FolderObjectStore
 from scorer import app, service
+from scorer.matrix_cli import diagnose_command, explain_command, weigh_command
 from scorer.settings import ScorerSettings
 
 POINTS = 2000  # recorded risks that are shown at most
@@ -90,6 +91,10 @@ def list_(*, as_json: bool) -> None:
         echo_json({"snapshots": found})
     else:
         _show(found, ("uri", "rows", "labelled", "reason", "cut_at"))
+
+
+for command in (weigh_command, diagnose_command, explain_command):
+    commands.add_command(command)
 
 
 @contextmanager
