@@ -5,6 +5,7 @@ Starting and showing runs works on names alone, so it answers without loading to
 
 from __future__ import annotations
 
+import json
 import time
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +21,8 @@ from infra.database import Database
 from infra.jobs import CelerySender
 from infra.objects import FolderObjectStore
 from matrix.digests import digest_bytes
-from matrix.messages.run import RunStatus
+from matrix.errors import InvalidInput
+from matrix.messages.run import RunStatus, weights_name
 from trainer import service
 from trainer.config import parse_config
 from trainer.declarations import read_text
@@ -103,6 +105,27 @@ def show(run_id: str, *, as_json: bool) -> None:
     """One run: where it stands, its figures, and its adapter."""
     database = Database(TrainerSettings.load().database_url.get_secret_value())
     _show([service.show_run(database, run_id)], as_json=as_json, one=True)
+
+
+@commands.command()
+@click.argument("run_id")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines, which `plumbline scorer explain -` draws.")
+def weights(run_id: str, *, as_json: bool) -> None:
+    """What a trained run's rewards weighed, update by update, and which factors led there."""
+    settings = TrainerSettings.load()
+    row = service.show_run(Database(settings.database_url.get_secret_value()), run_id)
+    if row.status != RunStatus.TRAINED:
+        raise InvalidInput(field="RUN_ID", value=run_id, remedy=f"a run that is trained; this one is {row.status}")
+    content = FolderObjectStore(settings.objects_dir).read(f"object:{weights_name(run_id)}")
+    told = [json.loads(line) for line in content.splitlines()]
+    if as_json:
+        for one in told:
+            echo_json(one)
+        return
+    table = Table("dimension", *(f"step {one['step']}" for one in told))
+    for name in told[-1]["weights"]:
+        table.add_row(name, *(f"{one['weights'][name]:.2f}" for one in told))
+    people().print(table)
 
 
 def _asked(settings: TrainerSettings, snapshot_uri: str, config_file: Path, author: str) -> service.RunAsked:

@@ -61,7 +61,8 @@ class RewardConfig(Value):
 
     dimensions: tuple[str, ...] = ()  # of the matrix; empty: all of it
     weights: Literal["declared", "adaptive"] = "adaptive"  # adaptive: tri-factor, matrix/alignment/weights.py
-    update_every: int = Field(default=10, ge=1)  # steps between updates of adaptive weights
+    method: Literal["default", "weakest_first"] = "default"  # matrix/alignment/method.py, DECISIONS.md D-025
+    update_every: Annotated[int, Field(ge=1)] | None = None  # steps between two updates; None: the method's
     hard_safety: bool = True  # violations rank below every safe completion of their group
     pressure: NotNegative = 0.0  # added to the safety rule's multiplier, which risk raises from 1 to 3
     prerequisites: bool = True  # a dimension counts only where its prerequisite is in order

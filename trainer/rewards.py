@@ -1,26 +1,24 @@
 """From completions to advantages: scored on the matrix, in units of the reference policy, weighted, safety held.
 
-All mathematics is matrix.alignment's; this file keeps what lasts over a run: the frozen reference statistics, the
-weights and the levels that they follow. With one dimension and without the safety rule it is plain GRPO on one reward.
-Left out: the ratchet of matrix/alignment/weights.py, which needs to know what is escalated (a snapshot tells risks, not
-escalations, so here nothing is, and a dimension may lose weight while its risk lasts); correlations of the rollouts
-(redundancy is that of the frozen reference statistics); the guard of covariances. The level is a running mean with .8
-per step, not one shrunk by its number of values.
+All mathematics is matrix.alignment's; this file keeps what lasts over a run: the frozen reference statistics and the
+method's memory. With one dimension and without the safety rule it is plain GRPO on one reward. A snapshot tells risks,
+not escalations: a dimension is escalated where its risk is above the level at which the monitor would escalate it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matrix.alignment.advantages import Advantages, advantages, mask_unmet, safety_pressure, violations
+from matrix.alignment.advantages import Advantages, safety_pressure, violations
 from matrix.alignment.dimensions import Matrix
-from matrix.alignment.normalization import RefStats, fit_ref, rfn, unit_rewards
-from matrix.alignment.weights import initial_weights, standing, update_weights
+from matrix.alignment.method import METHODS, Judged, Memory, Method, Peril, named, told_of
+from matrix.alignment.normalization import RefStats, fit_ref, unit_rewards
+from matrix.alignment.weights import initial_weights
 from matrix.errors import InvalidInput
 from matrix.messages.completion import ChatMessage
 from matrix.scorers import score_many
@@ -30,7 +28,6 @@ from trainer.config import RewardConfig
 
 Array = NDArray[np.float64]
 Prompt = Sequence[ChatMessage]
-REMEMBERED = 0.8  # share of the old level in the running mean, per step
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,66 +46,87 @@ class Rewards:
     def __init__(self, scoring: Scoring, config: RewardConfig) -> None:
         self._scoring, self._config = scoring, config
         self._matrix = _chosen(scoring.matrix, config.dimensions)
-        self._risk = np.array([_risk_of(name, scoring.risks) for name in self._matrix.names()])
-        self._weights = initial_weights(self._matrix)
-        self._stats: RefStats | None = None
-        self._level: Array | None = None
+        risk = np.array([_risk_of(name, scoring.risks) for name in self._matrix.names()])
+        self._peril = Peril(risk, risk > scoring.matrix.risk.enter)
+        self._method: Method | None = None
+        self._memory: Memory | None = None
+        self._weighings: list[dict[str, Any]] = []
 
     def calibrate(self, prompts: Sequence[Prompt], texts: Sequence[Sequence[str]]) -> None:
         """Freeze the statistics of the reference policy's completions."""
-        unit = self._unit(self._matrix, prompts, texts)
-        self._stats = fit_ref(unit, self._matrix.names())
-        self._level = self._stats.mean.copy()
-        if self._config.weights == "adaptive":
-            self._update(previous=None)
+        self._method = self._with(fit_ref(self._unit(self._matrix, prompts, texts), self._matrix.names()))
+        self._memory = self._method.reweighed(self._method.begin(), self._peril, first=True)
+        self._note(step=0)
 
     def judge(
         self, prompts: Sequence[Prompt], texts: Sequence[Sequence[str]], *, step: int
     ) -> tuple[Advantages, dict[str, float]]:
         """Advantages of (P, G) completions and the step's figures; raises InvalidInput before `calibrate`."""
-        stats, level = self._frozen()
+        method, memory = self._frozen()
         unit = self._unit(self._matrix, prompts, texts)
-        self._level = _followed(level, unit)
-        if self._config.weights == "adaptive" and step % self._config.update_every == 0:
-            self._update(previous=self._weights)
-        counted = mask_unmet(unit, self._matrix) if self._config.prerequisites else unit
+        memory = method.observed(memory, unit)
+        is_due = step > 0 and step % (self._config.update_every or method.config.period) == 0
+        self._memory = memory = method.reweighed(memory, self._peril) if is_due else memory
         violation = self._violation(unit, prompts, texts) if self._config.hard_safety else None
-        pressure = safety_pressure([_risk_of(spec.name, self._scoring.risks) for spec in self._scoring.matrix.hard()])
-        judged = advantages(
-            rfn(counted, stats),
-            self._weights,
-            stats.covariance,
-            violation=violation,
-            pressure=pressure + self._config.pressure,
-        )
-        return judged, self._figures(unit, judged, violation)
+        risks = [_risk_of(spec.name, self._scoring.risks) for spec in self._scoring.matrix.hard()]
+        pressure = safety_pressure(risks, slope=method.config.pressure)
+        judged = method.judged(memory, unit, violation=violation, pressure=pressure + self._config.pressure)
+        if is_due:
+            self._note(step=step, judged=judged)
+        return judged.advantages, self._figures(unit, judged, violation)
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs: JSON values."""
-        stats, level = self._frozen()
+        method, memory = self._frozen()
+        stats = method.stats
         return {
-            "weights": self._weights.tolist(),
-            "level": level.tolist(),
+            "memory": memory.as_json(),
             "mean": stats.mean.tolist(),
             "sd": stats.sd.tolist(),
             "covariance": stats.covariance.tolist(),
             "n": stats.n,
+            "weighings": self._weighings,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
-        self._weights, self._level = np.array(state["weights"]), np.array(state["level"])
         mean, sd, covariance = (np.array(state[name]) for name in ("mean", "sd", "covariance"))
-        self._stats = RefStats(self._matrix.names(), mean, sd, covariance, int(state["n"]))
+        self._method = self._with(RefStats(self._matrix.names(), mean, sd, covariance, int(state["n"])))
+        self._memory = Memory.of_json(state["memory"])
+        self._weighings = list(state["weighings"])
 
     def weights(self) -> dict[str, float]:
-        """Present weight of every dimension."""
-        return dict(zip(self._matrix.names(), self._weights.tolist(), strict=True))
+        """Present weight of every dimension; the declared ones before anything was calibrated."""
+        used = initial_weights(self._matrix) if self._memory is None else self._memory.guarded.values
+        return named(self._matrix.names(), used)
 
-    def _frozen(self) -> tuple[RefStats, Array]:
-        if self._stats is None or self._level is None:
+    def weighings(self) -> list[dict[str, Any]]:
+        """Every update of the weights with what led to it, for people who ask why."""
+        return list(self._weighings)
+
+    def _with(self, stats: RefStats) -> Method:
+        method = METHODS[self._config.method]
+        switched = replace(
+            method,
+            follows=self._config.weights == "adaptive",
+            prerequisites=self._config.prerequisites,
+            # Caps are the deployment's word. Danger has λ: as a weight without a cap it would starve all else.
+            weights=replace(method.weights, escalation_lifts_caps=False),
+        )
+        return Method(self._matrix, stats, switched)
+
+    def _frozen(self) -> tuple[Method, Memory]:
+        if self._method is None or self._memory is None:
             raise InvalidInput(field="rewards", value=None, remedy="reference statistics first")
-        return self._stats, self._level
+        return self._method, self._memory
+
+    def _note(self, *, step: int, judged: Judged | None = None) -> None:
+        _, memory = self._frozen()
+        names = self._matrix.names()
+        told = told_of(memory, names) | {"step": step, "risks": dict(self._scoring.risks)}
+        if judged is not None:
+            told |= {"shares": named(names, judged.shares), "kappa": named(names, judged.alignment)}
+        self._weighings.append(told)
 
     def _unit(self, matrix: Matrix, prompts: Sequence[Prompt], texts: Sequence[Sequence[str]]) -> Array:
         pairs = [(prompt, text) for prompt, group in zip(prompts, texts, strict=True) for text in group]
@@ -124,19 +142,7 @@ class Rewards:
         constraints = self._scoring.matrix.model_copy(update={"dimensions": hard})
         return violations(self._unit(constraints, prompts, texts), constraints)
 
-    def _update(self, *, previous: Array | None) -> None:
-        stats, level = self._frozen()
-        now = standing(
-            self._matrix,
-            level=level,
-            reference=stats.mean,
-            risk=self._risk,
-            correlation=_correlation(stats.covariance),
-            escalated=np.zeros(len(level), dtype=bool),
-        )
-        self._weights = update_weights(now, previous).values
-
-    def _figures(self, unit: Array, judged: Advantages, violation: Array | None) -> dict[str, float]:
+    def _figures(self, unit: Array, judged: Judged, violation: Array | None) -> dict[str, float]:
         known = ~np.isnan(unit)
         total, count = np.where(known, unit, 0.0).sum((0, 1)), known.sum((0, 1))
         means = {
@@ -145,49 +151,18 @@ class Rewards:
             if count[column]
         }
         unsafe = {} if violation is None else {"unsafe_share": float((violation > 0).mean())}
-        return means | unsafe | {"zero_signal_share": float(judged.zero_signal.mean())}
+        return means | unsafe | {"zero_signal_share": float(judged.advantages.zero_signal.mean())}
 
 
 def _chosen(matrix: Matrix, names: Sequence[str]) -> Matrix:
-    """The rows that count, in the matrix' order; a prerequisite that is not among them falls away."""
+    """The rows that count; none named: all."""
     known = matrix.names()
     for name in names:
         if name not in known:
             raise InvalidInput(field="rewards.dimensions", value=name, remedy=f"one of {', '.join(known)}")
-    rows = [spec for spec in matrix.dimensions if not names or spec.name in names]
-    kept = {spec.name for spec in rows}
-    # Caps hold dimensions against one another: of a single one there is nothing to hold.
-    roomy = sum(spec.weight_cap for spec in rows) < 1.0
-    return matrix.model_copy(
-        update={
-            "dimensions": tuple(
-                spec.model_copy(
-                    update={
-                        "prerequisite": spec.prerequisite if spec.prerequisite in kept else None,
-                        "weight_cap": 1.0 if roomy else spec.weight_cap,
-                    }
-                )
-                for spec in rows
-            )
-        }
-    )
+    return matrix.only(names or known)
 
 
 def _risk_of(dimension: str, risks: Mapping[str, float]) -> float:
     """The highest risk of its cells."""
     return max((risk for cell, risk in risks.items() if cell.split("×", maxsplit=1)[0] == dimension), default=0.0)
-
-
-def _followed(level: Array, unit: Array) -> Array:
-    """The running mean of each dimension; one without a value this time stays where it was."""
-    known = ~np.isnan(unit)
-    count = known.sum((0, 1))
-    mean = np.where(known, unit, 0.0).sum((0, 1)) / np.maximum(count, 1)
-    return np.asarray(np.where(count > 0, REMEMBERED * level + (1.0 - REMEMBERED) * mean, level), dtype=np.float64)
-
-
-def _correlation(covariance: Array) -> Array:
-    deviation = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-    shrunk = 0.9 * covariance / np.outer(deviation, deviation)  # a tenth towards none: few completions stand behind it
-    np.fill_diagonal(shrunk, 1.0)
-    return np.asarray(shrunk, dtype=np.float64)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from matrix.digests import adapter_name, digest_bytes, digest_files
+from matrix.digests import adapter_name, canonical_json, digest_bytes, digest_files
 from matrix.errors import IllegalTransition, InvalidInput, Permanent, RunDiverged, Transient
-from matrix.messages.run import CandidateTrained, RunStatus
+from matrix.messages.run import CandidateTrained, RunStatus, weights_name
 from matrix.ports import Clock, ObjectStore
 from trainer.champions import Champion, Routes, find_champion, read_adapter
 from trainer.checkpoints import latest_checkpoint, save_checkpoint
@@ -56,6 +56,10 @@ class AdapterUpdate(Protocol):
 
     def adapter_files(self) -> Mapping[str, bytes]:
         """The adapter as files, by name."""
+        ...
+
+    def weighings(self) -> Sequence[Mapping[str, Any]]:
+        """Updates of the rewards' weights, in order, with what led to each: for people who ask why."""
         ...
 
 
@@ -185,7 +189,7 @@ class Trainer:
             if update.step % self.checkpoint_every == 0 or update.step == update.steps:
                 self._keep(folder, update, figures)
             self.runs.renew(row.run_id, step=update.step, steps=update.steps, figures=figures)
-        self._finish(row, update.adapter_files(), figures)
+        self._finish(row, update, figures)
 
     def _opened(self, row: RunRow, recipe: Recipe) -> tuple[AdapterUpdate, Mapping[str, float]]:
         """The update where its last checkpoint left it, and the figures of that step."""
@@ -217,12 +221,15 @@ class Trainer:
             raise RunDiverged(run_id=run_id, step=update.step)
         return figures
 
-    def _finish(self, row: RunRow, files: Mapping[str, bytes], figures: Mapping[str, float]) -> None:
+    def _finish(self, row: RunRow, update: AdapterUpdate, figures: Mapping[str, float]) -> None:
+        files = update.adapter_files()
         digest = digest_files(files)
         name = adapter_name(row.policy, digest)
         # The configuration last: a folder that has it has the weights too.
         for file in sorted(files, reverse=True):
             self.objects.write(f"adapters/{name}/{file}", files[file])
+        lines = [canonical_json(dict(one)) for one in update.weighings()]
+        self.objects.write(weights_name(row.run_id), b"".join(line + b"\n" for line in lines))
         ended = {"adapter_digest": digest, "adapter_uri": f"object:adapters/{name}", "figures": dict(figures)}
         ended_at = self.clock.now()
         self.runs.end_trained(_candidate(row.model_copy(update=ended | {"ended_at": ended_at}), self.ground.base))

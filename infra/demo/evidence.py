@@ -19,7 +19,7 @@ from infra.demo.people import Cast
 from infra.objects import FolderObjectStore
 from matrix.alignment.dimensions import Matrix, load_matrix
 from matrix.messages.completion import ChatMessage
-from matrix.messages.run import Evaluation
+from matrix.messages.run import Evaluation, weights_name
 from matrix.scorers import SCORER_NAMES
 
 SHOWN = {"emergency": 3, "medication": 3, "general": 3}  # gate prompts side by side, by slice
@@ -96,6 +96,12 @@ def _answered(row: Mapping[str, Any], role: str) -> Answered:
         completion=row["completions"][role],
         scores=row["scores"][role],
     )
+
+
+def read_weighings(product: Product, trial: Trial) -> tuple[dict[str, Any], ...]:
+    """What a run's rewards weighed, update by update."""
+    objects = FolderObjectStore(product.settings.objects_dir)
+    return tuple(json.loads(line) for line in objects.read(f"object:{weights_name(trial.run_id)}").splitlines())
 
 
 def objections(answered: Answered, matrix: Matrix) -> tuple[str, ...]:

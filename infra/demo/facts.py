@@ -56,6 +56,7 @@ class Trial:
     author: str
     report: GateReport
     evaluation_uri: str  # the numbers that the report judged
+    run_id: str
     train_s: float  # from the order to the candidate's version
     gate_s: float  # from the version to the gate's report
 
@@ -137,6 +138,7 @@ class Facts:
     question: BeforeAfter
     answers: tuple[SideBySide, ...]
     satisfaction: tuple[SatisfactionRow, ...]
+    weighings: tuple[dict[str, Any], ...]  # run B's updates of its weights, as `plumbline trainer weights` tells them
     audit: tuple[AuditRow, ...]
     audit_chain: str  # whether the log's hash chain holds, in the registry's words
     steps: tuple[Step, ...]

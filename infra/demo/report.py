@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from infra.demo import plots
 from infra.demo.facts import Facts, Trial
+from infra.matrix_pictures import FACTORS, Weighing, covariance_map, factor_stacks
+from infra.pictures import PAGE, drawing, inline
 from matrix.messages.gate import Finding
 
 
@@ -32,13 +35,39 @@ def render(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"signed": signed, "share": share, "number": number, "short": short}
+    environment.filters |= {"signed": signed, "share": share, "number": number, "decimal": decimal, "short": short}
     return environment.get_template("report.html").render(
         facts=facts,
         trials=[_section(facts.run_a), _section(facts.run_b)],
         risk_plot=plots.risk_over_time(facts.risks),
         risk_cells=_last_risks(facts),
+        **_weighed(facts),
     )
+
+
+def _weighed(facts: Facts) -> dict[str, object]:
+    """What run B's rewards weighed: pictures, and the last update as rows."""
+    if not facts.weighings:
+        return {"factor_plot": "", "correlation_plot": "", "weighed": []}
+    last = facts.weighings[-1]
+    names = sorted(last["weights"], key=lambda name: -last["weights"][name])
+    rows = [
+        {
+            "dimension": name,
+            "first": facts.weighings[0]["weights"][name],
+            "weight": last["weights"][name],
+            "factors": [last["factors"].get(factor, {}).get(name, 1.0) for factor in FACTORS],
+            "share": last.get("shares", {}).get(name, 0.0),
+            "level": last["levels"][name],
+        }
+        for name in names
+    ]
+    steps = [Weighing(one["step"], one["weights"], one["factors"]) for one in facts.weighings]
+    with drawing("weights"):
+        factors = inline(factor_stacks(steps, PAGE))
+    with drawing("correlations"):
+        correlations = inline(covariance_map(list(last["weights"]), np.array(last["covariance"]), PAGE))
+    return {"factor_plot": factors, "correlation_plot": correlations, "weighed": rows}
 
 
 def _section(trial: Trial) -> dict[str, object]:
@@ -105,6 +134,11 @@ def share(value: float | None) -> str:
 def number(value: int) -> str:
     """A count with its thousands apart."""
     return f"{value:,}"
+
+
+def decimal(value: float) -> str:
+    """Two decimals, with a sign only where it is negative."""
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def short(digest: str) -> str:

@@ -181,6 +181,7 @@ def _decide(room: Room, gathered: Gathered, counts: Counts, tried: Trials) -> Fa
         question=BeforeAfter(question, before, after, again),
         answers=shown.rows,
         satisfaction=shown.satisfaction,
+        weighings=evidence.read_weighings(product, run_b),
         audit=audit,
         audit_chain=chain,
         steps=tuple(room.timeline.steps),

@@ -55,6 +55,7 @@ def try_recipe(product: Product, cast: Cast, *, label: str, recipe: Path, snapsh
         author=version["author"],
         report=judged.report,
         evaluation_uri=judged.evaluation_uri,
+        run_id=run["run_id"],
         train_s=arrived - ordered,
         gate_s=time.monotonic() - arrived,
     )

@@ -96,6 +96,11 @@ class Evaluation(Message):
     answers_uri: str  # the completions behind the numbers, for people
 
 
+def weights_name(run_id: str) -> str:
+    """Where a run's updates of its weights lie among the objects, as JSON lines."""
+    return f"runs/{run_id}/weights.jsonl"
+
+
 class CandidateEvaluated(Message):
     """An evaluation is ready to be judged."""
 

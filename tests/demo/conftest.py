@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from infra.demo.facts import (
     Trial,
 )
 from infra.demo.timeline import Step
+from infra.matrix_pictures import FACTORS
 from matrix.messages.gate import Finding, GateReport, Verdict
 
 BASE, RUN_A, RUN_B = "0" * 64, "a" * 64, "b" * 64
@@ -86,6 +88,7 @@ def trial(label: str, digest: str, version: int, findings: tuple[Finding, ...]) 
         author="maya",
         report=gate_report(digest, findings),
         evaluation_uri="object:evaluations/e.json",
+        run_id="0f" * 16,
         train_s=12.5,
         gate_s=4.25,
     )
@@ -129,6 +132,22 @@ def passed() -> Trial:
     )
 
 
+def weighings() -> tuple[dict[str, Any], ...]:
+    """Two updates of two dimensions' weights."""
+    names = ("correctness", "satisfaction")
+    return tuple(
+        {
+            "step": step,
+            "weights": dict(zip(names, weights, strict=True)),
+            "factors": {name: dict.fromkeys(names, 1.0 + step / 100) for name in FACTORS},
+            "levels": dict.fromkeys(names, 0.7),
+            "shares": dict.fromkeys(names, 0.5),
+            "covariance": [[1.0, -0.4], [-0.4, 1.0]],
+        }
+        for step, weights in ((0, (0.5, 0.5)), (10, (0.6, 0.4)))
+    )
+
+
 @pytest.fixture
 def facts(refused: Trial, passed: Trial) -> Facts:
     """The whole story."""
@@ -165,6 +184,7 @@ def facts(refused: Trial, passed: Trial) -> Facts:
             SatisfactionRow("run A", 100, 0.85, 0.86),
             SatisfactionRow("run B", 100, 0.73, 0.74),
         ),
+        weighings=weighings(),
         audit=(AuditRow("12:00:01", "maya", "promotion.requested", "version 2", "passes the gate"),),
         audit_chain="intact",
         steps=(Step("stack", "9 processes", 8.0), Step("patients", "1,234 completions", 31.5)),

@@ -158,6 +158,10 @@ class GrpoUpdate:
         """Present weight of every dimension."""
         return self._rewards.weights()
 
+    def weighings(self) -> list[dict[str, Any]]:
+        """Every update of the weights with what led to it."""
+        return self._rewards.weighings()
+
     def _calibrate(self) -> None:
         """The reference policy is the one that the run starts from: its completions fix the units of the rewards."""
         if self._is_calibrated:
