@@ -33,7 +33,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 # Folders whose tests share what is made once and costly; of tests that run side by side, one process runs all of these.
-TOGETHER = {"integration": "stack", "journeys": "journey"}
+TOGETHER = {"integration": "stack", "journeys": "journey", "ablation": "ablation"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
