@@ -63,6 +63,10 @@ class RewardConfig(Value):
     weights: Literal["declared", "adaptive"] = "adaptive"  # adaptive: tri-factor, matrix/alignment/weights.py
     method: Literal["default", "weakest_first"] = "default"  # matrix/alignment/method.py, DECISIONS.md D-025
     update_every: Annotated[int, Field(ge=1)] | None = None  # steps between two updates; None: the method's
+    # A run has some fifty steps: levels that lag behind it leave weights where they were (measured on the demo).
+    level_decay: Annotated[float, Field(ge=0, lt=1)] = 0.8
+    level_belief: NotNegative = 0.0  # completions that the old level counts as
+    redundancy_of: Literal["rollouts", "reference"] = "reference"
     hard_safety: bool = True  # violations rank below every safe completion of their group
     pressure: NotNegative = 0.0  # added to the safety rule's multiplier, which risk raises from 1 to 3
     prerequisites: bool = True  # a dimension counts only where its prerequisite is in order

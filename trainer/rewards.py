@@ -112,6 +112,9 @@ class Rewards:
             prerequisites=self._config.prerequisites,
             # Caps are the deployment's word. Danger has λ: as a weight without a cap it would starve all else.
             weights=replace(method.weights, escalation_lifts_caps=False),
+            level_decay=self._config.level_decay,
+            level_belief=self._config.level_belief,
+            redundancy_of=self._config.redundancy_of,
         )
         return Method(self._matrix, stats, switched)
 

@@ -24,7 +24,7 @@ def followed_level(level: Array, unit: Array, *, decay: float = DECAY, belief_n:
     known = ~np.isnan(unit)
     n = known.sum(axis=(0, 1))
     total = np.where(known, unit, 0.0).sum(axis=(0, 1))
-    seen = (total + belief_n * level) / (n + belief_n)
+    seen = np.where(n > 0, (total + belief_n * level) / np.maximum(n + belief_n, 1.0), level)
     return np.asarray(decay * level + (1.0 - decay) * seen, dtype=np.float64)
 
 

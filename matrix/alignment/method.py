@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,9 @@ class MethodConfig:
     bound: float = CLIP  # of a normalised reward, in reference deviations
     limit: float = LIMIT  # of an advantage
     period: int = 10  # batches between two updates of the weights
+    level_decay: float = levels.DECAY  # share of the old level that a batch keeps
+    level_belief: float = levels.BELIEF_N  # completions that the old level counts as
+    redundancy_of: Literal["rollouts", "reference"] = "rollouts"  # whose correlations
 
 
 # Nothing that training can reach is clipped, and what is furthest from its target comes first, anew at every batch;
@@ -142,7 +145,9 @@ class Method:
         """After (P, G, N) more unit rewards."""
         return replace(
             memory,
-            level=levels.followed_level(memory.level, unit),
+            level=levels.followed_level(
+                memory.level, unit, decay=self.config.level_decay, belief_n=self.config.level_belief
+            ),
             covariance=levels.followed_covariance(memory.covariance, self._normalised(unit)),
         )
 
@@ -194,7 +199,9 @@ class Method:
             level=memory.level,
             reference=self.stats.mean,
             risk=peril.risk,
-            correlation=levels.correlation(memory.covariance),
+            correlation=levels.correlation(
+                memory.covariance if self.config.redundancy_of == "rollouts" else self.stats.covariance
+            ),
             escalated=peril.escalated,
         )
 
