@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from infra.pictures import Palette
 
 FACTORS = ("weakness", "risk", "redundancy")
 COLUMNS = 4
-LEAST_SHOWN = 0.005  # of a factor's pull, in log units, below which a panel says nothing
+STRONGEST = 0.6  # opacity of a cell at its most: its number is read on it, by day and by night
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,12 @@ def covariance_map(names: Sequence[str], covariance: np.ndarray, palette: Palett
     shown = np.clip(covariance / np.outer(deviation, deviation), -1.0, 1.0)
     figure = Figure(figsize=(1.6 + 0.48 * len(names), 1.5 + 0.42 * len(names)), layout="constrained")
     axes = figure.subplots()
-    colours = LinearSegmentedColormap.from_list("pulls", [palette.bad, "#ffffff", palette.accent])
-    axes.imshow(shown, cmap=colours, vmin=-1, vmax=1)
     for row, column in np.ndindex(shown.shape):
-        strong = abs(shown[row, column]) > 0.6
-        text = f"{shown[row, column]:.1f}".replace("-0.0", "0.0")
-        axes.text(column, row, text, ha="center", va="center", fontsize=7, color="#ffffff" if strong else palette.ink)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.tick_params(length=0)
-    axes.set_title("correlation within groups", fontsize=9, color=palette.quiet)
+        number = shown[row, column]
+        colour = palette.accent if number > 0 else palette.bad
+        _cell(axes, row, column, strength=abs(number), colour=colour, text=f"{number:.1f}".replace("-0.0", "0.0"))
+    _frame(axes, names, names)
+    axes.set_title("correlation within groups", fontsize=9)
     return figure
 
 
@@ -73,20 +69,30 @@ def risk_map(risks: Mapping[str, float], palette: Palette) -> Figure:
     """Dimension by slice, 0 to 1; a blank where no cell is watched. Cells are named `dimension×slice`."""
     cells = {tuple(cell.split("×", maxsplit=1)): risk for cell, risk in risks.items()}
     dimensions, slices = sorted({one for one, _ in cells}), sorted({two for _, two in cells})
-    shown = np.array([[cells.get((row, column), np.nan) for column in slices] for row in dimensions], ndmin=2)
     figure = Figure(figsize=(2.6 + 0.9 * len(slices), 1.2 + 0.4 * len(dimensions)), layout="constrained")
     axes = figure.subplots()
-    colours = LinearSegmentedColormap.from_list("risk", ["#ffffff", palette.bad])
-    axes.imshow(shown, cmap=colours, vmin=0, vmax=1, aspect="auto")
-    for row, column in np.ndindex(shown.shape):
-        if not np.isnan(shown[row, column]):
-            colour = "#ffffff" if shown[row, column] > 0.6 else palette.ink
-            axes.text(column, row, f"{shown[row, column]:.2f}", ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(slices)), slices)
-    axes.set_yticks(range(len(dimensions)), dimensions)
-    axes.tick_params(length=0)
-    axes.set_title("risk", fontsize=9, color=palette.quiet)
+    for (dimension, slice_), risk in cells.items():
+        row, column = dimensions.index(dimension), slices.index(slice_)
+        _cell(axes, row, column, strength=risk, colour=palette.bad, text=f"{risk:.2f}")
+    _frame(axes, dimensions, slices)
+    axes.set_title("risk", fontsize=9)
     return figure
+
+
+def _cell(axes: Axes, row: int, column: int, *, strength: float, colour: str, text: str) -> None:
+    """A square as strong as its number: drawn, not painted, so that a page's colours and its text stay."""
+    axes.add_patch(
+        Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, alpha=STRONGEST * strength, linewidth=0)
+    )
+    axes.text(column, row, text, ha="center", va="center", fontsize=7)
+
+
+def _frame(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
 
 
 def _stack(axes: Axes, weighings: Sequence[Weighing], name: str, palette: Palette) -> None:

@@ -142,7 +142,7 @@ def explain_command(*, file: str, folder: str, ending: str, as_json: bool) -> No
         ]
         drawn["factors"] = factor_stacks(steps, PLAIN)
         if last.get("covariance"):
-            drawn["covariance"] = covariance_map(list(last["weights"]), np.array(last["covariance"]), PLAIN)
+            drawn["covariance"] = covariance_map(last["dimensions"], np.array(last["covariance"]), PLAIN)
         if last.get("risks"):
             drawn["risk"] = risk_map(last["risks"], PLAIN)
         paths = {name: str(save(figure, Path(folder) / f"{name}.{ending}")) for name, figure in drawn.items()}

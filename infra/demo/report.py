@@ -66,7 +66,7 @@ def _weighed(facts: Facts) -> dict[str, object]:
     with drawing("weights"):
         factors = inline(factor_stacks(steps, PAGE))
     with drawing("correlations"):
-        correlations = inline(covariance_map(list(last["weights"]), np.array(last["covariance"]), PAGE))
+        correlations = inline(covariance_map(last["dimensions"], np.array(last["covariance"]), PAGE))
     return {"factor_plot": factors, "correlation_plot": correlations, "weighed": rows}
 
 

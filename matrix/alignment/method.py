@@ -216,6 +216,7 @@ def told_of(memory: Memory, names: Sequence[str]) -> dict[str, Any]:
     factors = memory.factors
     told = {} if factors is None else {name: getattr(factors, name) for name in ("weakness", "risk", "redundancy")}
     return {
+        "dimensions": list(names),  # rows and columns of the covariance
         "weights": named(names, memory.guarded.values),
         "unguarded": named(names, memory.weights),
         "factors": {name: named(names, values) for name, values in told.items()},

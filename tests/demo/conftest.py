@@ -141,6 +141,7 @@ def weighings() -> tuple[dict[str, Any], ...]:
             "weights": dict(zip(names, weights, strict=True)),
             "factors": {name: dict.fromkeys(names, 1.0 + step / 100) for name in FACTORS},
             "levels": dict.fromkeys(names, 0.7),
+            "dimensions": list(names),
             "shares": dict.fromkeys(names, 0.5),
             "covariance": [[1.0, -0.4], [-0.4, 1.0]],
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -67,6 +67,17 @@ def test_I_A_3_a_dimension_that_is_missing_everywhere_changes_nothing(z: Array, 
 def test_I_A_4_a_constant_per_prompt_changes_nothing(z: Array, weights: Array, shift: Array) -> None:
     before = advantages(z, weights, np.eye(N)).values
     assert advantages(z + shift, weights, np.eye(N)).values == pytest.approx(before, abs=1e-8)
+
+
+@LAW
+@given(z=Z, weights=WEIGHTS)
+def test_I_A_5_advantages_of_the_reference_have_variance_1_whatever_the_weights(z: Array, weights: Array) -> None:
+    centred = (z - z.mean(axis=1, keepdims=True)).reshape(-1, N)
+    covariance = centred.T @ centred / (P * (G - 1))
+    spread = float(np.sqrt(weights @ covariance @ weights))
+    assume(spread > 0.011)  # above the floor of the spread
+    values = advantages(z, weights, covariance, limit=np.inf).values
+    assert (values**2).sum() / (P * (G - 1)) == pytest.approx(1.0)
 
 
 @LAW

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from matrix.alignment.dimensions import DimensionSpec, Matrix
-from matrix.alignment.method import Memory, Method, MethodConfig, Peril
+from matrix.alignment.method import Memory, Method, MethodConfig, Peril, told_of
 from matrix.alignment.normalization import fit_ref, unit_rewards
 from matrix.alignment.weights import WeightConfig
 from matrix.errors import InvalidInput
@@ -94,6 +94,14 @@ def test_I_W_7_through_updates_an_escalated_dimension_never_loses_weight(
         following = one.reweighed(one.observed(memory, unit), peril)
         assert (following.weights[peril.escalated] >= memory.weights[peril.escalated] - 1e-9).all()
         memory = following
+
+
+def test_what_is_told_names_the_rows_of_the_covariance_whatever_the_order_of_keys() -> None:
+    unit = np.random.default_rng(6).random((P, G, N))
+    one = method(unit)
+    told = json.loads(json.dumps(told_of(after(one, [unit], Peril.none(N)), MATRIX.names()), sort_keys=True))
+    assert told["dimensions"] == list(MATRIX.names())
+    assert len(told["covariance"]) == N
 
 
 def test_with_everything_switched_off_the_declared_priors_stand() -> None:
