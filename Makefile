@@ -40,9 +40,9 @@ demo: install jars
 stack: install jars
 	@$(BIN)/plumbline stack up $(ARGS)
 
-# Two processes: most tests use one core. Those that share servers, or the demo's product, stay in one process.
+# Two processes: most tests use one core. Which tests stay in one of them, tests/conftest.py says.
 test: install jars
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope $(ARGS)
 
 check: install
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target fast-tests static

