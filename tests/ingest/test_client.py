@@ -361,9 +361,9 @@ sys.exit(f"{status} {client.counts()}" if status or not sent else 0)
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    # From 3.12 on Python warns of every fork with threads; whether this one is safe is what is tested.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
 def test_the_client_loads_no_server_part() -> None:
