@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import click
@@ -14,15 +15,30 @@ from infra.console import echo_json, people
 from infra.database import Database
 from infra.objects import FolderObjectStore
 from scorer import app, service
-from scorer.matrix_cli import diagnose_command, explain_command, weigh_command
 from scorer.settings import ScorerSettings
 
+ON_FILES = ("weigh", "diagnose", "explain")
 POINTS = 2000  # recorded risks that are shown at most
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 
 
-@click.group(name="scorer", context_settings={"help_option_names": ["-h", "--help"]})
+class ScorerCommands(click.Group):
+    """Loads what pictures and the matrix' method need only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All, those on files too."""
+        return sorted([*super().list_commands(ctx), *ON_FILES])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name."""
+        if cmd_name not in ON_FILES:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = import_module("scorer.matrix_cli").COMMANDS[cmd_name]
+        return found
+
+
+@click.group(cls=ScorerCommands, name="scorer", context_settings={"help_option_names": ["-h", "--help"]})
 def commands() -> None:
     """From events to scores, risk priorities and snapshots."""
 
@@ -91,10 +107,6 @@ def list_(*, as_json: bool) -> None:
         echo_json({"snapshots": found})
     else:
         _show(found, ("uri", "rows", "labelled", "reason", "cut_at"))
-
-
-for command in (weigh_command, diagnose_command, explain_command):
-    commands.add_command(command)
 
 
 @contextmanager

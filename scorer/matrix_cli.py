@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,6 +79,8 @@ def weigh_command(**asked: Any) -> None:
     first = next(iter(batches([_at_once(row) for row in before], matrix)), found[0])
     stats, peril = reference(first, matrix, asked["form"]), _peril(peril_of, matrix)
     if asked["method"] != OURS:
+        if asked["no_guard"] or asked["combine"] != WeightConfig().combine:
+            raise InvalidInput(field="--method", value=asked["method"], remedy="ours, with --combine or --no-guard")
         _combine(found, matrix, stats, peril, method=asked["method"], as_json=asked["as_json"])
         return
     config = MethodConfig(weights=WeightConfig(combine=asked["combine"]), guards=not asked["no_guard"])
@@ -212,7 +213,7 @@ def _weighing(_: int, value: Any) -> dict[str, Any]:
         return {}
     if not isinstance(value.get("weights"), Mapping) or not isinstance(value.get("factors"), Mapping):
         raise InvalidInput(field="weights", value="", remedy="expected `weights` and `factors`")
-    return json.loads(json.dumps(value))  # type: ignore[no-any-return]
+    return dict(value)
 
 
 def _show(told: Mapping[str, Any]) -> None:
@@ -246,3 +247,6 @@ def _show_changes(found: list[dict[str, Any]]) -> None:
             row["dimension"], change, f"{within['value']:+.3f}", interval, *parts, most, row["cause"], row["reason"]
         )
     people().print(table)
+
+
+COMMANDS = {"weigh": weigh_command, "diagnose": diagnose_command, "explain": explain_command}

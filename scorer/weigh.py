@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from matrix.alignment.advantages import violations
 from matrix.alignment.aggregators import AGGREGATORS, Groups
-from matrix.alignment.aggregators.groups import ranges
 from matrix.alignment.dimensions import Matrix
 from matrix.alignment.method import Judged, Memory, Method, MethodConfig, Peril, named, told_of
-from matrix.alignment.normalization import RefStats, alarms, centre, clip_share, fit_ref, rfn, unit_rewards
+from matrix.alignment.normalization import RefStats, alarms, centre, clip_share, fit_ref, ranges, rfn, unit_rewards
 from matrix.alignment.spreads import Form
 from matrix.errors import InvalidInput
 from matrix.scorers import LEARNED

@@ -45,6 +45,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("database")
 
 
+def handed_out_with(nodeid: str) -> str:
+    """The folder that a test shares a process with, or the test itself."""
+    path = nodeid.partition("::")[0].split("/")
+    return path[1] if len(path) > 2 and path[1] in TOGETHER else nodeid
+
+
 class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # untyped
     """Hands out folders of TOGETHER whole, and other tests one by one.
 
@@ -52,8 +58,7 @@ class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # untyped
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = nodeid.split("/")[1] if nodeid.count("/") > 1 else ""
-        return folder if folder in TOGETHER else nodeid
+        return handed_out_with(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:

@@ -1,8 +1,8 @@
 """Token after token from one model: the prompts are read once, then each step gives the logits of what comes next.
 
-Two ways with one contract. `TransformersDecoding` works for any model. A small model spends most of a step on Python
-between the operations, so plain small Qwen3 models have a way of their own (lean_decoding.py, DECISIONS.md D-023),
-equal to it but for rounding; which way is taken is decided by what the model is, never by who asks.
+Two ways with one contract. `TransformersDecoding` works for any model. A small model spends half of a step and more on
+Python between the operations, so plain small Qwen3 models have a way of their own (lean_decoding.py, DECISIONS.md
+D-023), equal to it but for rounding; which way is taken is decided by what the model is, never by who asks.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Decoding of small plain Qwen3 models on the processor: the same arithmetic with less around it.
 
-Of a step of a model of a million parameters, transformers' modules spend two thirds on Python and on copies: of keys
-and values (the cache grows by concatenation, grouped heads are repeated) and of norms written as five operations. Here
-query, key and value are one product, as are gate and up; norms are torch's fused ones; keys and values lie in buffers
-that are written in place. An adapter that is switched on is added to the weights first, so an adapted model costs what
-its base costs. Architecture as in transformers' Qwen3 (arXiv:2505.09388 §2); held equal by
+Of a step of a model of a million parameters, transformers' modules spend two thirds on Python and copies where 8 rows
+are under way, and half where 128 are: the cache grows by concatenation, grouped heads are repeated, norms are five
+operations. Here query, key and value are one product, as are gate and up; norms are torch's fused ones; keys and values
+lie in buffers that are written in place. An adapter that is switched on is added to the weights first, so an adapted
+model costs what its base costs. Architecture as in transformers' Qwen3 (arXiv:2505.09388 §2); held equal by
 tests/contracts/test_decoding.py. Left out: every model that is not exactly this; it takes the other way.
 """
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from matrix.alignment.dimensions import Category
 
@@ -170,7 +170,7 @@ def _mean_error(window: Window) -> float:
 
 
 def _effect(value: float, variance: float) -> Effect:
-    width = float(norm.ppf((1.0 + CONFIDENCE) / 2.0)) * float(np.sqrt(max(variance, 0.0)))
+    width = float(ndtri((1.0 + CONFIDENCE) / 2.0)) * float(np.sqrt(max(variance, 0.0)))
     return Effect(value, value - width, value + width)
 
 

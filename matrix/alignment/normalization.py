@@ -9,12 +9,13 @@ made from: another scorer re-scores the same completions, and nothing but a deci
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matrix.alignment.dimensions import Matrix
+from matrix.alignment.levels import group_covariance
 from matrix.alignment.spreads import CLIP, FORMS, SD_FLOOR, Form, Spread, centre
 from matrix.digests import digest_json
 from matrix.errors import InvalidInput
@@ -99,14 +100,18 @@ def unit_rewards(scores: Sequence[Sequence[Mapping[str, float | None]]], matrix:
     Dividing by the declared range makes a reward independent of the unit its scorer counts in. Raises InvalidInput for
     a reward outside of its range or infinite, with its dimension and sample: it would be a spread of its own.
     """
-    low = np.array([spec.low for spec in matrix.dimensions])
-    high = np.array([spec.high for spec in matrix.dimensions])
+    low, high = ranges(matrix)
     up = np.array([spec.higher_is_better for spec in matrix.dimensions])
     rows = [[[_number(row[name]) for name in matrix.names()] for row in group] for group in scores]
     raw = np.asarray(rows, dtype=np.float64).reshape(len(scores), -1, len(low))
     _refuse_outside(raw, matrix)
     unit = (raw - low) / (high - low)
     return np.asarray(np.where(up, unit, 1.0 - unit), dtype=np.float64)
+
+
+def ranges(matrix: Matrix) -> tuple[Array, Array]:
+    """(N,) lowest and (N,) highest declared values."""
+    return np.array([spec.low for spec in matrix.dimensions]), np.array([spec.high for spec in matrix.dimensions])
 
 
 def range_digest(matrix: Matrix) -> str:
@@ -124,8 +129,7 @@ def fit_ref(unit: Array, names: Sequence[str], *, form: Form = "within", key: Re
     _refuse_mostly_missing(~np.isnan(unit), names)
     fit, apply = FORMS[form]
     spread = fit(unit)
-    centred = centre(apply(unit, spread)).reshape(-1, unit.shape[2])
-    covariance = centred.T @ centred / max(unit.shape[0] * (unit.shape[1] - 1), 1)
+    covariance = group_covariance(apply(unit, spread))
     n = unit.shape[0] * unit.shape[1]
     return RefStats(tuple(names), spread.mean, spread.sd, covariance, n, form, spread.ranked, key)
 
@@ -137,19 +141,6 @@ def rfn(unit: Array, stats: RefStats, *, bound: float = CLIP) -> Array:
     that is rare under the reference, as one in n, counts as `bound` where it is √n.
     """
     return np.clip(FORMS[stats.form][1](unit, stats.spread), -bound, bound)
-
-
-def without(stats: RefStats, name: str) -> RefStats:
-    """The statistics of the other dimensions."""
-    kept = [index for index, one in enumerate(stats.names) if one != name]
-    return replace(
-        stats,
-        names=tuple(stats.names[index] for index in kept),
-        mean=stats.mean[kept],
-        sd=stats.sd[kept],
-        covariance=stats.covariance[np.ix_(kept, kept)],
-        ranked=tuple(stats.ranked[index] for index in kept) if stats.ranked else (),
-    )
 
 
 def clip_share(normalised: Array) -> Array:
@@ -187,8 +178,7 @@ def _refuse_mostly_missing(known: NDArray[np.bool_], names: Sequence[str]) -> No
 
 
 def _refuse_outside(raw: Array, matrix: Matrix) -> None:
-    low = np.array([spec.low for spec in matrix.dimensions])
-    high = np.array([spec.high for spec in matrix.dimensions])
+    low, high = ranges(matrix)
     outside = np.argwhere(~np.isnan(raw) & ~((raw >= low - ROUNDING) & (raw <= high + ROUNDING)))
     if len(outside):
         prompt, sample, column = outside[0]

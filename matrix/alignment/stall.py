@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
 UPDATES = 5  # at the cap in a row before it is looked at
@@ -20,7 +20,7 @@ FADING = 0.5  # of what is left of the factor, per update
 AT_CAP = 1e-6
 EXACT = 1e-12  # of a level: what moves less does not move
 _CENTRED = np.arange(UPDATES) - (UPDATES - 1) / 2.0
-_QUANTILE = float(student.ppf((1.0 + CONFIDENCE) / 2.0, UPDATES - 2))
+_QUANTILE = float(stdtrit(UPDATES - 2, (1.0 + CONFIDENCE) / 2.0))  # of Student's t
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,6 @@ class Patience:
         levels = np.concatenate([self.levels[1:], seen[None]])
         fading = is_stalled(levels)
         return Patience(np.where(fading, self.left * FADING, 1.0), levels)
-
-    def counting(self, weakness: Array) -> Array:
-        """(N,) weakness factors with what is faded away."""
-        return np.asarray(1.0 + (weakness - 1.0) * self.left, dtype=np.float64)
 
     def stalled(self) -> NDArray[np.bool_]:
         """(N,) dimensions to tell a person of."""

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-COORDINATORS = frozenset({"and", "but", "so", "yet", "while", "whereas"})
 _LINE = re.compile(r"[^\n]+")
 _LIST_MARK = re.compile(r"\s{0,20}(?:[-*\u2022]|\d{1,2}[.)])\s+")
 _END = re.compile(r"[.!?\u2026]{1,3}[\"')\]\u2019\u201d*_]{0,4}(?=\s|$)|[\u3002\uff01\uff1f\u0964]")

@@ -80,7 +80,6 @@ def test_a_dimension_that_stays_at_its_cap_and_does_not_improve_lets_go() -> Non
     assert followed([0.2] * UPDATES).left.tolist() == [0.5]
     assert followed([0.2] * (UPDATES + 1)).left.tolist() == [0.25]
     assert followed([0.2] * UPDATES).stalled().tolist() == [True]
-    assert followed([0.2] * UPDATES).counting(np.array([3.0])).tolist() == [2.0]
 
 
 @pytest.mark.parametrize("levels", [[0.1, 0.2, 0.3, 0.4, 0.5], [0.5, 0.4, 0.3, 0.2, 0.1]])

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from matrix.alignment.normalization import CLIP, RefKey, alarms, clip_share, drift, fit_ref, rfn, without
+from matrix.alignment.normalization import CLIP, RefKey, alarms, clip_share, drift, fit_ref, rfn
 from matrix.alignment.spreads import FORMS, centre
 
 LAW = settings(deadline=None)
@@ -80,28 +80,13 @@ def test_the_quantile_form_gives_a_tie_the_middle_of_its_ranks() -> None:
     assert scores == pytest.approx(norm.ppf([0.5, 0.75, 0.125]))
 
 
-@LAW
-@given(unit=rewards(prompts=6, group=4), wild=st.floats(0, 1))
-def test_one_wild_value_moves_the_robust_spread_less_than_a_whole_group_does(unit: Array, wild: float) -> None:
+def test_one_wild_value_widens_the_robust_spread_less_than_the_usual_one() -> None:
+    unit = np.tile([0.4, 0.5, 0.6], (5, 1))[:, :, None]
     spoilt = unit.copy()
-    spoilt[0, 0, 0] = wild
-    before, after = (FORMS["robust"][0](values).sd[0] for values in (unit, spoilt))
-    # Of 24 residuals four change: a median of 24 stays between its neighbours four ranks away.
-    residuals = np.sort(np.abs(centre(unit)[..., 0] - np.median(centre(unit)[..., 0])).ravel())
-    assert after <= 1.4826 * 2 * (residuals[min(23, 12 + 4)] + 1e-9) + 1.4826 or before == after
-
-
-@LAW
-@given(reference=rewards(), dim=st.sampled_from(NAMES), form=FORM)
-def test_leaving_a_dimension_out_changes_no_other(reference: Array, dim: str, form: str) -> None:
-    kept = [name for name in NAMES if name != dim]
-    columns = [NAMES.index(name) for name in kept]
-    smaller = without(fit_ref(reference, NAMES, form=form), dim)  # type: ignore[arg-type]
-    fitted = fit_ref(reference[..., columns], kept, form=form)  # type: ignore[arg-type]
-    assert smaller.names == fitted.names
-    assert smaller.sd == pytest.approx(fitted.sd)
-    assert smaller.covariance == pytest.approx(fitted.covariance)
-    assert rfn(reference[..., columns], smaller) == pytest.approx(rfn(reference[..., columns], fitted))
+    spoilt[0, 0, 0] = 1.0
+    robust, usual = (FORMS[form][0](spoilt).sd[0] / FORMS[form][0](unit).sd[0] for form in ("robust", "within"))
+    assert robust < 1.1
+    assert usual > 1.4
 
 
 @pytest.mark.parametrize(

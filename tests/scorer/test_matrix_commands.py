@@ -125,6 +125,7 @@ def test_weigh_tells_a_bad_row_by_line_and_goes_on_unless_strict(tmp_path: Path)
         (["--risk", "sycophancy=2"], "--risk"),
         (["--risk", "charm=.2"], "--risk"),
         (["--matrix", "/no/such/file"], "--matrix"),
+        (["--method", "gdpo", "--no-guard"], "--method"),
     ],
 )
 def test_weigh_refuses_what_it_cannot_use_in_one_line(tmp_path: Path, arguments: list[str], told: str) -> None:

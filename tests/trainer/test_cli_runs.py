@@ -13,8 +13,8 @@ from infra.access import AccessKeys, Scope
 from infra.clock import SystemClock
 from infra.database import Database
 from infra.objects import FolderObjectStore
-from matrix.errors import AccessDenied, NotFound
-from matrix.messages.run import RunStatus
+from matrix.errors import AccessDenied, InvalidInput, NotFound
+from matrix.messages.run import RunStatus, weights_name
 from tests.fakes.snapshots import write_snapshot
 from trainer.cli import commands
 from trainer.service import TRAIN_TASK, RunAsked, Runs
@@ -35,6 +35,24 @@ def test_runs_are_listed_as_json_lines(command_line: CliRunner, database: Databa
     runs.ask(ASKED)
     [line] = command_line.invoke(commands, ["runs", "--json"], catch_exceptions=False).stdout.splitlines()
     assert json.loads(line) | {"run_id": ASKED.run_id, "status": "queued", "author": "ada"} == json.loads(line)
+
+
+def test_weights_of_a_trained_run_are_told_and_of_another_refused(
+    command_line: CliRunner, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_OBJECTS_DIR", str(tmp_path))
+    Runs(database, SystemClock(), worker="one", lease=timedelta(seconds=60), wake=lambda: None).ask(ASKED)
+    with pytest.raises(InvalidInput, match="this one is queued"):
+        command_line.invoke(commands, ["weights", ASKED.run_id], catch_exceptions=False)
+    with database.unit_of_work() as session:
+        session.connection().execute(update(RunRow).values(status=RunStatus.TRAINED.value))
+    told = [{"step": step, "weights": {"right": 1.0}} for step in (0, 10)]
+    content = "".join(json.dumps(one) + "\n" for one in told).encode()
+    FolderObjectStore(tmp_path).write(weights_name(ASKED.run_id), content)
+    answered = command_line.invoke(commands, ["weights", ASKED.run_id, "--json"], catch_exceptions=False)
+    assert [json.loads(line) for line in answered.stdout.splitlines()] == told
+    shown = command_line.invoke(commands, ["weights", ASKED.run_id], catch_exceptions=False)
+    assert "step 10" in shown.stderr
 
 
 def test_a_run_that_is_not_there_is_named(command_line: CliRunner) -> None:

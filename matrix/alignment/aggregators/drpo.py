@@ -29,7 +29,8 @@ class DrpoLike:
     def __call__(self, groups: Groups) -> tuple[Array, Aggregator]:
         """See Aggregator."""
         reward = weighted(groups.unit, groups.prior)
-        mean = np.clip(reward.mean(axis=1), 0.0, 1.0)  # (P,)
+        # Summed in the order of size: else a group in another order could round to the other side of a bin's edge.
+        mean = np.clip(np.sort(reward, axis=1).mean(axis=1), 0.0, 1.0)  # (P,)
         bins = np.minimum((mean * BINS).astype(np.int_), BINS - 1)
         seen = self._after(groups.domain, bins, mean)
         return seen._scaled(groups.domain, bins, in_deviations(reward[:, :, None])[:, :, 0]), seen

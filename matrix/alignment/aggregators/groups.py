@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from matrix.alignment.dimensions import Matrix
 from matrix.alignment.method import Peril
-from matrix.alignment.normalization import RefStats
+from matrix.alignment.normalization import RefStats, ranges
+from matrix.alignment.spreads import known_mean
 
 Array = NDArray[np.float64]
 ROUNDING = 1e-9  # of a number's size: below, numbers do not differ
@@ -94,11 +95,6 @@ def oriented(scores: Array, matrix: Matrix) -> Array:
     return np.asarray(np.where(up, scores, low + high - scores), dtype=np.float64)
 
 
-def ranges(matrix: Matrix) -> tuple[Array, Array]:
-    """(N,) lowest and (N,) highest declared values."""
-    return np.array([row.low for row in matrix.dimensions]), np.array([row.high for row in matrix.dimensions])
-
-
 def weighted(rewards: Array, weights: Array) -> Array:
     """(P, G) weighted sums of (P, G, N) rewards over what is known, the weights of each completion summing to 1.
 
@@ -109,14 +105,7 @@ def weighted(rewards: Array, weights: Array) -> Array:
     total = share.sum(axis=2)
     sums = (np.where(known, rewards, 0.0) * share).sum(axis=2)
     found = np.divide(sums, total, out=np.full(total.shape, np.nan), where=total > 0.0)
-    return np.where(np.isnan(found), group_mean(found[:, :, None])[:, :, 0], found)
-
-
-def group_mean(rewards: Array) -> Array:
-    """(P, 1, N) means of what is known of (P, G, N); 0 where nothing is."""
-    known = ~np.isnan(rewards)
-    total = np.where(known, rewards, 0.0).sum(axis=1, keepdims=True)
-    return np.asarray(total / np.maximum(known.sum(axis=1, keepdims=True), 1))
+    return np.where(np.isnan(found), known_mean(found[:, :, None], axis=1)[:, :, 0], found)
 
 
 def in_deviations(rewards: Array) -> Array:
@@ -125,7 +114,7 @@ def in_deviations(rewards: Array) -> Array:
     The deviation divides by the number, not by one less. What differs by rounding alone is constant.
     """
     known = ~np.isnan(rewards)
-    centred = np.where(known, rewards - group_mean(rewards), 0.0)
+    centred = np.where(known, rewards - known_mean(rewards, axis=1), 0.0)
     count = np.maximum(known.sum(axis=1, keepdims=True), 1)
     deviation = np.sqrt((centred**2).sum(axis=1, keepdims=True) / count)
     size = np.where(known, np.abs(rewards), 0.0).max(axis=1, keepdims=True)
