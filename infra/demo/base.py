@@ -63,7 +63,7 @@ def _ensure_entry(cache: Path, tell: Callable[[str], None]) -> Path:
         for left in cache.glob(f"{DRAFT}*"):
             shutil.rmtree(left, ignore_errors=True)
         if not entry.exists():
-            tell("fitting the base model on generated text; once, about a minute")
+            tell("fitting the base model on generated text; once, about two minutes")
             with _appearing(entry) as draft:
                 (draft / "corpus.jsonl").write_bytes(text)
                 (draft / DIGEST).write_text(_fit(draft / "corpus.jsonl", draft / "model"))
